@@ -1,0 +1,113 @@
+//! The span exporter that tells which spans arrived.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::Value;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+
+use crate::exemplar::SpanKey;
+use crate::hub::{Exemplars, MARK};
+use crate::stats::DropReason;
+
+/// What an exported span says about its exemplars.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settlement {
+    marked: bool,
+    ended: SystemTime,
+}
+
+impl Settlement {
+    fn of(span: &SpanData) -> Self {
+        let mark = |attribute: &opentelemetry::KeyValue| {
+            attribute.key.as_str() == MARK && attribute.value == Value::Bool(true)
+        };
+        Self { marked: span.attributes.iter().any(mark), ended: span.end_time }
+    }
+
+    /// Whether the mark is sure to reach the tail sampler before it decides.
+    pub(crate) fn verdict(self, now: SystemTime, limit: Duration) -> Result<(), DropReason> {
+        if !self.marked {
+            return Err(DropReason::MarkLost);
+        }
+        if now.duration_since(self.ended).unwrap_or_default() > limit {
+            return Err(DropReason::Late);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the transport saw that a part of the current batch was rejected.
+///
+/// Stock exporters log a partial success and return `Ok`, so the transport below them must tell.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rejections(Arc<AtomicBool>);
+
+impl Rejections {
+    pub(crate) fn report(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// Wraps a span exporter: exemplars leave only after their span's export succeeded.
+#[derive(Debug)]
+pub struct AcknowledgingExporter<E> {
+    inner: E,
+    exemplars: Exemplars,
+    rejections: Rejections,
+}
+
+impl<E: SpanExporter> AcknowledgingExporter<E> {
+    pub(crate) fn new(exemplars: Exemplars, inner: E, rejections: Rejections) -> Self {
+        Self { inner, exemplars, rejections }
+    }
+}
+
+impl Exemplars {
+    /// Wraps an exporter whose `Ok` means that the whole batch was taken.
+    ///
+    /// The stock OTLP exporters also return `Ok` for a partial success. Use
+    /// [`http_span_exporter`](Self::http_span_exporter) or [`grpc_span_exporter`](Self::grpc_span_exporter) for them,
+    /// which see the answer itself.
+    pub fn acknowledging<E: SpanExporter>(&self, exporter: E) -> AcknowledgingExporter<E> {
+        AcknowledgingExporter::new(self.clone(), exporter, Rejections::default())
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for AcknowledgingExporter<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let hub = &self.exemplars.0;
+        let awaited = hub.room.awaited(batch.iter().map(|span| {
+            let ids = &span.span_context;
+            (SpanKey { trace_id: ids.trace_id(), span_id: ids.span_id() }, Settlement::of(span))
+        }));
+        self.rejections.take();
+        let result = self.inner.export(batch).await;
+        let exported = match (&result, self.rejections.take()) {
+            (Err(_), _) => Err(DropReason::SpanExportFailed),
+            (Ok(()), true) => Err(DropReason::PartialSuccess),
+            (Ok(()), false) => Ok(()),
+        };
+        hub.settle(awaited, exported);
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}

@@ -1,0 +1,13 @@
+mod foreign;
+mod labels;
+mod names;
+mod negotiation;
+mod numbers;
+mod page;
+mod prometheus;
+mod properties;
+mod random;
+mod reader;
+mod rig;
+mod server;
+mod sharing;

@@ -1,0 +1,74 @@
+//! `/metrics`, read from the same reader that feeds OTLP.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+
+use crate::exemplar::Exemplar;
+use crate::exposition::{self, ExemplarLookup, Page};
+use crate::hub::Exemplars;
+use crate::series::{MetricKey, Metrics};
+
+/// Renders the metrics of one reader; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Exposition {
+    exemplars: Exemplars,
+    reader: Arc<dyn MetricReader>,
+}
+
+impl Exemplars {
+    /// A page over what `reader` collects: give it a clone of the one reader of the meter provider, because each
+    /// further reader aggregates every record once more.
+    pub fn exposition(&self, reader: impl MetricReader) -> Exposition {
+        Exposition { exemplars: self.clone(), reader: Arc::new(reader) }
+    }
+}
+
+impl Exposition {
+    /// Collects and writes a page in the format that the `Accept` header asks for: OpenMetrics 1.0 with exemplars, or
+    /// the Prometheus text format 0.0.4, which has none.
+    ///
+    /// Takes tens of milliseconds with ten thousand series: on an async runtime run it on a blocking thread.
+    ///
+    /// # Errors
+    ///
+    /// The reader's, when it belongs to no meter provider.
+    pub fn render(&self, accept: Option<&str>) -> Result<Page, OTelSdkError> {
+        self.exemplars.0.advance_by_scrape();
+        let mut metrics = ResourceMetrics::default();
+        self.reader.collect(&mut metrics)?;
+        let registry = self.exemplars.0.registry.read();
+        let exposed = Exposed { registry: &registry, now: SystemTime::now() };
+        let format = exposition::negotiate(accept);
+        Ok(Page { content_type: format.content_type(), body: exposition::write(format, &metrics, &exposed) })
+    }
+}
+
+struct Exposed<'a> {
+    registry: &'a Metrics,
+    now: SystemTime,
+}
+
+impl ExemplarLookup for Exposed<'_> {
+    fn of_point(
+        &self,
+        scope: &InstrumentationScope,
+        metric: &str,
+        attributes: &mut dyn Iterator<Item = &KeyValue>,
+    ) -> Vec<Exemplar> {
+        let Some(known) = self.registry.get(&MetricKey::new(scope, metric)) else { return Vec::new() };
+        let attributes: Vec<_> = attributes.collect();
+        let mut exemplars: Vec<_> =
+            known.of_point(&attributes).into_iter().flat_map(|series| series.exposed(self.now)).collect();
+        exemplars.sort_by(|a, b| a.value.total_cmp(&b.value));
+        exemplars
+    }
+
+    fn has_metric(&self, scope: &InstrumentationScope, metric: &str) -> bool {
+        self.registry.get(&MetricKey::new(scope, metric)).is_some()
+    }
+}
