@@ -1,0 +1,159 @@
+//! `lint`: everything that can be wrong without running it, code and configuration alike.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::bail;
+
+use crate::compose;
+use crate::config::Settings;
+use crate::programs::{COLLECTOR, PROMTOOL, Places, Program, TEMPO};
+use crate::progress::{Progress, human};
+
+/// Configurations that are laid over the collector's own, each checked together with it.
+const OVERLAYS: [&str; 3] = ["debug.yaml", "tests/no-keep-policy.yaml", "tests/strip-mark.yaml"];
+
+/// How one check ended.
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+/// Runs every check, also after one has failed.
+///
+/// # Errors
+/// If a check fails, or under `CI` one that needs the collector or promtool could not run.
+pub fn lint(settings: &Settings, repo: &Path, progress: &mut Progress) -> anyhow::Result<()> {
+    let places = Places::new(settings, &repo.join("stack"))?;
+    let mut failed = Vec::new();
+    for (name, check) in checks(settings, repo, &places) {
+        let start = Instant::now();
+        match check() {
+            Outcome::Passed => progress.say(format!("  ok       {name} ({})", human(start.elapsed()))),
+            Outcome::Skipped(why) => progress.say(format!("  skipped  {name}: {why}")),
+            Outcome::Failed(why) => {
+                progress.say(format!("  FAILED   {name}\n{why}"));
+                failed.push(name);
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{} of the checks failed: {}", failed.len(), failed.join(", "));
+    }
+    Ok(())
+}
+
+type Check<'a> = Box<dyn Fn() -> Outcome + 'a>;
+
+fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec<(String, Check<'a>)> {
+    let mut checks: Vec<(String, Check<'a>)> = vec![
+        ("cargo fmt".to_owned(), Box::new(|| cargo(repo, &["fmt", "--all", "--check"], None))),
+        (
+            "cargo clippy".to_owned(),
+            Box::new(|| {
+                cargo(
+                    repo,
+                    &[
+                        "clippy",
+                        "--quiet",
+                        "--workspace",
+                        "--all-targets",
+                        "--features=xtask/e2e",
+                        "--",
+                        "-D",
+                        "warnings",
+                    ],
+                    None,
+                )
+            }),
+        ),
+        (
+            "cargo doc".to_owned(),
+            Box::new(|| {
+                cargo(
+                    repo,
+                    &["doc", "--quiet", "--workspace", "--features=xtask/e2e", "--no-deps"],
+                    Some(("RUSTDOCFLAGS", "-D warnings")),
+                )
+            }),
+        ),
+    ];
+    for overlay in std::iter::once(None).chain(OVERLAYS.map(Some)) {
+        let name =
+            format!("otelcol validate config.yaml{}", overlay.map(|name| format!(" + {name}")).unwrap_or_default());
+        checks.push((name, Box::new(move || validate_collector(settings, repo, places, overlay))));
+    }
+    for file in ["prometheus.yml", "tests/scrape-only.yml"] {
+        let check = move || {
+            with_program(places, &PROMTOOL, settings.ci, |promtool| {
+                run(Command::new(promtool).args(["check", "config"]).arg(repo.join("prometheus").join(file)))
+            })
+        };
+        checks.push((format!("promtool check config {file}"), Box::new(check)));
+    }
+    let tempo = move || {
+        // Tempo cannot be built from the module proxy, so not even CI can be asked to have it.
+        with_program(places, &TEMPO, false, |tempo| {
+            let file = format!("-config.file={}", repo.join("tempo/tempo.yaml").display());
+            run(Command::new(tempo).args(["-target=all", "-config.verify=true", "-config.expand-env=true", &file]))
+        })
+    };
+    checks.push(("tempo -config.verify".to_owned(), Box::new(tempo)));
+    checks.push(("docker compose config".to_owned(), Box::new(move || check_compose(repo))));
+    checks
+}
+
+fn validate_collector(settings: &Settings, repo: &Path, places: &Places, overlay: Option<&str>) -> Outcome {
+    let dir = repo.join("otel-collector");
+    with_program(places, &COLLECTOR, settings.ci, |otelcol| {
+        let mut command = Command::new(otelcol);
+        command.arg("validate").arg("--config").arg(dir.join("config.yaml"));
+        if let Some(overlay) = overlay {
+            command.arg("--config").arg(dir.join(overlay));
+        }
+        // Validation opens no queue, but it insists on a directory that could hold one.
+        command.env("PHASELAB_COLLECTOR_DATA", std::env::temp_dir());
+        run(&mut command)
+    })
+}
+
+/// The compose file cannot be checked without Docker's own plugin, and a machine that builds and
+/// tests everything else need not have it.
+fn check_compose(repo: &Path) -> Outcome {
+    if !repo.join("docker-compose.yml").is_file() {
+        return Outcome::Skipped("there is no docker-compose.yml".to_owned());
+    }
+    match compose::has_plugin() {
+        Err(reason) => Outcome::Skipped(format!("no docker compose here ({reason})")),
+        Ok(()) => run(Command::new("docker").args(["compose", "config", "--quiet"]).current_dir(repo)),
+    }
+}
+
+fn with_program(places: &Places, program: &Program, required: bool, check: impl Fn(PathBuf) -> Outcome) -> Outcome {
+    match places.find(program).found {
+        Some(path) => check(path),
+        None => {
+            let hint = if program.name == TEMPO.name { "" } else { "; `make stack` builds it" };
+            let why = format!("{} is not in {}{hint}", program.name, places.describe());
+            if required { Outcome::Failed(why) } else { Outcome::Skipped(why) }
+        }
+    }
+}
+
+fn cargo(repo: &Path, args: &[&str], variable: Option<(&str, &str)>) -> Outcome {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(args).envs(variable).current_dir(repo);
+    run(&mut command)
+}
+
+fn run(command: &mut Command) -> Outcome {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => Outcome::Passed,
+        Ok(output) => Outcome::Failed(
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        ),
+        Err(error) => Outcome::Failed(format!("cannot execute {}: {error}", command.get_program().display())),
+    }
+}

@@ -1,0 +1,102 @@
+//! Guards the two promises of `down`: it ends what it started, and never anything else.
+
+use super::*;
+
+fn launch(script: &str) -> Launch {
+    Launch {
+        name: "stand-in",
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+        env: BTreeMap::from([("SHOWN".to_owned(), "yes".to_owned())]),
+        env_remove: vec!["PATH".to_owned()],
+        ready: None,
+        stop_within: Duration::from_secs(5),
+    }
+}
+
+/// Blocks until the program has written its first line, which is when its signal handlers stand.
+fn first_line(log: &Path) -> String {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        if let Some((line, _)) = text.split_once('\n') {
+            return line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "the stand-in wrote nothing");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_pid_file_whose_number_went_to_another_process_is_not_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = launch("echo up; read -r forever < /dev/zero").spawn(&dir.path().join("a.log")).unwrap();
+    first_line(&dir.path().join("a.log"));
+    let recycled = Identity { started: "1@another-boot".to_owned(), ..Identity::of(child.id()).unwrap() };
+    assert!(!recycled.is_alive());
+    let killed = stop(&[("stand-in", recycled, Duration::ZERO)]).unwrap();
+    assert!(killed.is_empty());
+    assert!(child.try_wait().unwrap().is_none(), "a process that is none of ours was ended");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_program_that_ignores_sigterm_is_killed_after_its_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("a.log");
+    let mut child = launch("trap '' TERM; echo up; while :; do :; done").spawn(&log).unwrap();
+    first_line(&log);
+    let identity = Identity::of(child.id()).unwrap();
+    assert_eq!(stop(&[("stand-in", identity.clone(), Duration::from_millis(100))]).unwrap(), ["stand-in"]);
+    assert!(!identity.is_alive(), "a dead process that waits to be reaped counts as gone");
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_program_that_heeds_sigterm_is_not_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("a.log");
+    let mut child = launch("trap 'exit 0' TERM; echo up; while :; do :; done").spawn(&log).unwrap();
+    first_line(&log);
+    let identity = Identity::of(child.id()).unwrap();
+    assert!(stop(&[("stand-in", identity, Duration::from_secs(10))]).unwrap().is_empty());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_pid_file_survives_being_written_and_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.pid");
+    let me = Identity::of(std::process::id()).unwrap();
+    me.write(&path).unwrap();
+    assert_eq!(Identity::read(&path), Some(me.clone()));
+    assert!(me.is_alive());
+    assert!(me.resident_bytes().unwrap() > 100_000);
+    fs::write(&path, "not a pid\n").unwrap();
+    assert_eq!(Identity::read(&path), None);
+}
+
+#[test]
+fn variables_are_added_and_removed_and_the_old_log_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("a.log");
+    for _ in 0..2 {
+        launch("echo \"shown=$SHOWN path=$(/usr/bin/env | /bin/grep -c '^OTEL_')\"")
+            .spawn(&log)
+            .unwrap()
+            .wait()
+            .unwrap();
+        assert_eq!(tail(&log, 5), ["shown=yes path=0"]);
+    }
+    assert_eq!(tail(&dir.path().join("a.log.1"), 5), ["shown=yes path=0"]);
+}
+
+#[test]
+fn the_tail_of_a_long_log_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("a.log");
+    fs::write(&log, "x".repeat(300_000) + "\nlast but one\nlast\n").unwrap();
+    assert_eq!(tail(&log, 2), ["last but one", "last"]);
+    assert!(tail(&dir.path().join("none.log"), 2)[0].contains("no log at"));
+}
