@@ -1,0 +1,52 @@
+# Every target is one command of Cargo or of xtask/. ARGS is passed on; s names one service for `logs`.
+
+XTASK := cargo xtask
+ARGS ?=
+s ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up start down stop run logs load verify stack test e2e lint vet bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+up: ## start the stack: containers, native programs or the service alone (PHASELAB_UP=docker|native|single)
+	@$(XTASK) up
+
+down: ## stop what `make up` started and remove what it wrote (ARGS=--keep-data keeps data and logs)
+	@$(XTASK) down $(ARGS)
+
+run: ## run the service alone in the foreground
+	cargo run --release -- serve $(ARGS)
+
+logs: ## show the stack's logs (s=collector for one service, ARGS=-f to follow)
+	@$(XTASK) logs $(s) $(ARGS)
+
+load: ## put load on the running service (ARGS='--rate 50 --duration 30s')
+	@$(XTASK) phaselab load $(ARGS)
+
+verify: ## ask the backends whether every exemplar resolves to its trace
+	@$(XTASK) phaselab verify $(ARGS)
+
+stack: ## build collector, Prometheus and Jaeger with Go into the user cache
+	@$(XTASK) stack $(ARGS)
+
+test: ## run all tests that need only Rust
+	cargo test --workspace $(ARGS)
+
+e2e: ## run the end-to-end tests on the real programs (needs `make stack` once; ARGS=name selects)
+	@$(XTASK) e2e $(ARGS)
+
+lint: ## check format, lints, documentation and every configuration file
+	@$(XTASK) lint
+
+bench: ## run the benchmarks
+	cargo bench --package otel-exemplars $(ARGS)
+
+clean: ## stop the stack and remove everything that was built here
+	@$(XTASK) down
+	cargo clean
+
+start: up
+stop: down
+vet: lint

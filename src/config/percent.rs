@@ -1,0 +1,46 @@
+//! Percent-decoding that refuses what it cannot decode, for header lists and query strings.
+
+/// Decodes `%XX` sequences.
+///
+/// # Errors
+/// Says what is wrong: a `%` without two hexadecimal digits, or bytes that are not UTF-8.
+pub fn decode(text: &str) -> Result<String, &'static str> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let (Some(high), Some(low)) = (bytes.next().and_then(hex), bytes.next().and_then(hex)) else {
+            return Err("has a % that two hexadecimal digits do not follow");
+        };
+        decoded.push(high << 4 | low);
+    }
+    String::from_utf8(decoded).map_err(|_| "is not UTF-8 after percent-decoding")
+}
+
+/// The value of a hexadecimal digit.
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn decodes_and_refuses() {
+        assert_eq!(decode("a%20b%2C%c3%A9").as_deref(), Ok("a b,é"));
+        assert_eq!(decode("100%25").as_deref(), Ok("100%"));
+        for bad in ["%", "%2", "%zz", "a%g0", "%+1"] {
+            assert!(decode(bad).is_err(), "{bad}");
+        }
+        assert!(decode("%ff").is_err());
+    }
+}

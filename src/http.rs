@@ -1,0 +1,121 @@
+//! The public API: what is served where, within which limits, and observed how.
+//!
+//! - [`route`] lists the routes; [`work`], [`metrics`], [`health`] and [`index`] answer them;
+//! - [`observe`] gives each request its span and its record, [`limits`] bounds it, [`traceparent`] reads its parent;
+//! - [`problem`] is the form of every refusal, [`params`] finds all faults of a query at once;
+//! - [`server`] accepts connections and stops gracefully.
+
+pub mod health;
+pub mod index;
+pub mod limits;
+pub mod metrics;
+pub mod observe;
+pub mod params;
+pub mod problem;
+pub mod route;
+pub mod server;
+pub mod traceparent;
+pub mod work;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::error::chain;
+use crate::telemetry::{ExportHealth, Telemetry};
+use crate::workload::Workload;
+use limits::Limits;
+use observe::Observed;
+use problem::{Kind, Problem};
+use route::Route;
+
+pub use server::Served;
+
+/// What the handlers share; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    workload: Workload,
+    scrape: metrics::Scrape,
+    health: Arc<ExportHealth>,
+}
+
+/// Serves requests until `shutdown` resolves, then lets those in flight finish within the configured limit.
+pub async fn run(
+    listener: TcpListener,
+    config: &Config,
+    telemetry: &Telemetry,
+    shutdown: impl Future<Output = ()>,
+) -> Served {
+    let workload = Workload::new(config, &telemetry.instruments);
+    let app = App {
+        workload: workload.clone(),
+        scrape: metrics::Scrape::new(telemetry.exposition.clone()),
+        health: Arc::clone(&telemetry.health),
+    };
+    let database = workload.database().clone();
+    let opening = tokio::spawn(async move {
+        if let Err(error) = database.open().await {
+            tracing::warn!(error = chain(&error), "the database is not ready; each request and /readyz tries again");
+        }
+    });
+    let served = server::serve(listener, router(app, config, telemetry), shutdown, config.shutdown_timeout).await;
+    opening.abort();
+    workload.database().close().await;
+    served
+}
+
+/// All routes, each observed and limited.
+fn router(app: App, config: &Config, telemetry: &Telemetry) -> Router {
+    let api = Arc::new(Semaphore::new(config.max_concurrent_requests));
+    let limits = |limited: bool| Limits {
+        permits: limited.then(|| Arc::clone(&api)),
+        max_body_bytes: config.max_body_bytes,
+        timeout: config.request_timeout,
+    };
+    let observed = |route| Observed::new(route, telemetry, config.otel.trace_context);
+    let mut router = Router::new();
+    for route in &route::ROUTES {
+        // The layers also wrap the refusal of other methods, which is a request like any other.
+        let methods = handler(route)
+            .fallback(method_not_allowed)
+            .layer(from_fn_with_state(limits(route.limited), limits::limit))
+            .layer(from_fn_with_state(observed(Some(route)), observe::observe));
+        router = router.route(route.path, methods);
+    }
+    let unknown = get(not_found)
+        .fallback(not_found)
+        .layer(from_fn_with_state(limits(false), limits::limit))
+        .layer(from_fn_with_state(observed(None), observe::observe));
+    router.fallback_service(unknown.with_state(())).with_state(app)
+}
+
+fn handler(route: &Route) -> MethodRouter<App> {
+    match route.answer {
+        route::Answer::Index => get(index::index),
+        route::Answer::Work => get(work::work),
+        route::Answer::Null => get(work::null),
+        route::Answer::Metrics => get(metrics::metrics),
+        route::Answer::Alive => get(health::alive),
+        route::Answer::Ready => get(health::ready),
+    }
+}
+
+async fn not_found(request: Request) -> Problem {
+    Problem::new(Kind::NotFound, format!("nothing is served at {:?}: / lists what is", request.uri().path()))
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    let detail = format!("{} is not allowed at {:?}: use GET or HEAD", request.method(), request.uri().path());
+    let mut response = Problem::new(Kind::MethodNotAllowed, detail).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}

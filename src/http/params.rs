@@ -1,0 +1,142 @@
+//! Reads a query string and finds everything that is wrong with it at once.
+
+use crate::config::percent;
+
+use super::problem::ParameterFault;
+
+/// Longer values are shortened in answers.
+const SHOWN_CHARS: usize = 64;
+
+/// More parameters than any route has are not worth naming one by one.
+const MAX_FAULTS: usize = 16;
+
+/// The parameters of one request.
+#[derive(Debug)]
+pub struct Params {
+    given: Vec<(String, String)>,
+    known: &'static [&'static str],
+    faults: Vec<ParameterFault>,
+}
+
+impl Params {
+    /// Splits and decodes a query; `known` are the names that the route has.
+    #[must_use]
+    pub fn new(query: &str, known: &'static [&'static str]) -> Self {
+        let mut params = Self { given: Vec::new(), known, faults: Vec::new() };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // A form writes a space as a plus sign.
+            let decode = |text: &str| percent::decode(&text.replace('+', " "));
+            match (decode(name), decode(value)) {
+                (Ok(name), Ok(value)) => params.take(name, value),
+                (Err(rule), _) => params.fault(name, value, &format!("the name {rule}")),
+                (_, Err(rule)) => params.fault(name, value, &format!("the value {rule}")),
+            }
+        }
+        params
+    }
+
+    fn take(&mut self, name: String, value: String) {
+        if !self.known.contains(&name.as_str()) {
+            let bound = format!("unknown parameter; known are {}", self.known.join(", "));
+            self.fault(&name, &value, &bound);
+        } else if self.given.iter().any(|(given, _)| *given == name) {
+            self.fault(&name, &value, "given more than once");
+        } else {
+            self.given.push((name, value));
+        }
+    }
+
+    fn fault(&mut self, name: &str, value: &str, bound: &str) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(ParameterFault { parameter: short(name), value: short(value), bound: bound.to_owned() });
+        }
+    }
+
+    /// The value of a parameter, or `default`; `bound` says what `parse` accepts.
+    pub fn get<T>(&mut self, name: &str, default: T, bound: &str, parse: impl FnOnce(&str) -> Option<T>) -> T {
+        let Some(index) = self.given.iter().position(|(given, _)| given == name) else { return default };
+        let value = std::mem::take(&mut self.given[index].1);
+        parse(&value).unwrap_or_else(|| {
+            self.fault(name, &value, bound);
+            default
+        })
+    }
+
+    /// The end of reading.
+    ///
+    /// # Errors
+    /// All faults that were found.
+    pub fn finish(self) -> Result<(), Vec<ParameterFault>> {
+        if self.faults.is_empty() { Ok(()) } else { Err(self.faults) }
+    }
+}
+
+/// Whole numbers: digits only, so that signs, exponents and `inf` are text.
+pub fn whole(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// Numbers with an optional fraction: digits and at most one point between them.
+pub fn decimal(text: &str) -> Option<f64> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let valid = match text.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(text),
+    };
+    valid.then(|| text.parse().ok()).flatten()
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(query: &str) -> Vec<(String, String)> {
+        let mut params = Params::new(query, &["n", "x"]);
+        params.get("n", 0, "0 to 9", |text| whole(text).filter(|n| *n <= 9));
+        params.get("x", 0.0, "a number", decimal);
+        let faults = params.finish().err().unwrap_or_default();
+        faults.into_iter().map(|fault| (fault.parameter, fault.bound)).collect()
+    }
+
+    #[test]
+    fn good_queries_pass() {
+        for good in ["", "n=5", "n=5&x=1.5", "&&n=1&", "%6e=9", "x=0"] {
+            assert_eq!(faults(good), [], "{good}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_found_at_once() {
+        let found = faults("n=-1&x=NaN&y=1&n=2&x%zz=1");
+        let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["y", "n", "x%zz", "n", "x"]);
+    }
+
+    #[test]
+    fn numbers_are_strict() {
+        for bad in ["", "+1", "-0", "1e3", "NaN", "inf", "0x10", "1_000", " 1", "1.", ".5", "18446744073709551616", "٣"]
+        {
+            assert_eq!(whole(bad), None, "{bad}");
+            assert!(bad == "18446744073709551616" || decimal(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_answer_stays_small() {
+        let long = "z".repeat(10_000);
+        let query = (0..100).map(|i| format!("{long}{i}={long}")).collect::<Vec<_>>().join("&");
+        let mut params = Params::new(&query, &["n"]);
+        params.get("n", 0, "", whole);
+        let faults = params.finish().unwrap_err();
+        assert_eq!(faults.len(), MAX_FAULTS);
+        assert!(faults[0].value.chars().count() == SHOWN_CHARS + 1);
+    }
+}

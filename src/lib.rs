@@ -1,0 +1,13 @@
+//! An OpenTelemetry-first performance lab: [`http`] answers requests by running the phases of [`workload`], whose
+//! spans, metrics and logs [`telemetry`] sends away; [`config`] says how, [`names`] under which names.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod load;
+pub mod names;
+pub mod telemetry;
+pub mod verify;
+pub mod workload;

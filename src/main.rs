@@ -1,0 +1,22 @@
+//! The program `phaselab`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use phaselab::cli;
+use phaselab::error::EXIT_FAILED;
+
+fn main() -> ExitCode {
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start the runtime: {error}");
+            return ExitCode::from(EXIT_FAILED);
+        }
+    };
+    runtime.block_on(cli::run(cli))
+}

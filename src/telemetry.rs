@@ -1,0 +1,80 @@
+//! Spans, metrics and logs: what they are made with, where they go, and how they stop.
+//!
+//! - [`resource`] says who speaks;
+//! - [`traces`] builds the span pipeline, [`metrics`] the instruments and their one reader, [`process`] the instruments
+//!   of the process itself;
+//! - [`export`] watches the exports and says once when they fail and once when they work again;
+//! - [`logs`] writes the lines;
+//! - [`guard`] stops all of it in the right order.
+
+pub mod export;
+pub mod guard;
+pub mod logs;
+pub mod metrics;
+pub mod process;
+pub mod resource;
+pub mod traces;
+
+use std::sync::Arc;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::SdkTracer;
+use otel_exemplars::{Exemplars, Exposition};
+
+pub use export::{ExportHealth, ExportState};
+pub use guard::{Guard, Stopped};
+pub use metrics::Instruments;
+
+use crate::config::Config;
+use crate::error::StartError;
+use crate::names;
+
+/// What the rooms above record with.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// The instruments.
+    pub instruments: Arc<Instruments>,
+    /// The page behind `/metrics`; none when the SDK is disabled.
+    pub exposition: Option<Exposition>,
+    /// Whether exports succeed.
+    pub health: Arc<ExportHealth>,
+    /// Makes the spans; none when the SDK is disabled.
+    pub tracer: Option<SdkTracer>,
+}
+
+/// Builds the pipelines of the configuration; nothing is installed globally.
+///
+/// # Errors
+/// When an exporter or its thread cannot be built.
+///
+/// # Panics
+/// Outside of a tokio runtime, which gRPC exporters need for their channel.
+pub fn start(config: &Config) -> Result<(Telemetry, Guard), StartError> {
+    let exemplars = Exemplars::builder()
+        .with_enabled(config.exemplars && !config.otel.disabled)
+        .with_decision_wait(config.tail_sampling.decision_wait)
+        .with_max_trace_duration(config.request_timeout)
+        .build()
+        .map_err(telemetry_error("the exemplars"))?;
+    let health = Arc::new(ExportHealth::new(config));
+    if config.otel.disabled {
+        let meters = metrics::disabled();
+        let instruments = Arc::new(Instruments::new(&exemplars, &meters));
+        let telemetry = Telemetry { instruments, exposition: None, health, tracer: None };
+        return Ok((telemetry, Guard::new(None, meters, exemplars)));
+    }
+    let resource = resource::resource(&config.otel);
+    let tracers = traces::provider(config, &exemplars, resource.clone(), &health)?;
+    let (meters, exposition) = metrics::provider(config, &exemplars, resource, &health)?;
+    let instruments = Arc::new(Instruments::new(&exemplars, &meters));
+    exemplars.register_metrics(instruments.meter());
+    process::register(instruments.meter());
+    let tracer = tracers.tracer(names::SCOPE);
+    let telemetry = Telemetry { instruments, exposition: Some(exposition), health, tracer: Some(tracer) };
+    Ok((telemetry, Guard::new(Some(tracers), meters, exemplars)))
+}
+
+/// Turns a library's error into one that says which part failed.
+fn telemetry_error<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> StartError {
+    move |source| StartError::Telemetry { what, source: Box::new(source) }
+}

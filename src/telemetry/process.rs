@@ -1,0 +1,169 @@
+//! The instruments of the process itself, read from `/proc` when metrics are collected.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+use procfs::process::{LimitValue, Process, Stat};
+use procfs::{ProcResult, WithCurrentSystemInfo as _};
+
+use crate::names::{self, attribute};
+
+/// One collection asks several instruments; within this time they share one reading.
+const SHARED_FOR: Duration = Duration::from_millis(100);
+
+/// The last reading of `/proc/self/stat`. A failed reading leaves a gap in the series, never a zero.
+#[derive(Debug, Default)]
+struct Readings {
+    last: Mutex<Option<(Instant, Stat)>>,
+}
+
+impl Readings {
+    fn stat(&self) -> Option<Stat> {
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if last.as_ref().is_none_or(|(read, _)| read.elapsed() > SHARED_FOR) {
+            *last = Process::myself().and_then(|process| process.stat()).ok().map(|stat| (Instant::now(), stat));
+        }
+        last.as_ref().map(|(_, stat)| stat.clone())
+    }
+}
+
+/// Registers all `process.*` instruments with `meter`.
+pub(super) fn register(meter: &Meter) {
+    let readings = Arc::new(Readings::default());
+    cpu(meter, Arc::clone(&readings));
+    up_down(meter, names::PROCESS_MEMORY_USAGE, Arc::clone(&readings), |stat| {
+        i64::try_from(stat.rss_bytes().get()).ok()
+    });
+    up_down(meter, names::PROCESS_MEMORY_VIRTUAL, Arc::clone(&readings), |stat| i64::try_from(stat.vsize).ok());
+    up_down(meter, names::PROCESS_THREAD_COUNT, readings, |stat| Some(stat.num_threads));
+    descriptors(meter);
+    times(meter);
+}
+
+fn cpu(meter: &Meter, readings: Arc<Readings>) {
+    let instrument = names::PROCESS_CPU_TIME;
+    let modes = ["user", "system"].map(|mode| [KeyValue::new(attribute::CPU_MODE, mode)]);
+    let _observed = meter
+        .f64_observable_counter(instrument.name)
+        .with_unit(instrument.unit)
+        .with_description(instrument.description)
+        .with_callback(move |observer| {
+            if let Some(stat) = readings.stat() {
+                for (ticks, mode) in [stat.utime, stat.stime].into_iter().zip(&modes) {
+                    observer.observe(seconds(ticks), mode);
+                }
+            }
+        })
+        .build();
+}
+
+fn up_down(
+    meter: &Meter,
+    instrument: names::Instrument,
+    readings: Arc<Readings>,
+    value: impl Fn(&Stat) -> Option<i64> + Send + Sync + 'static,
+) {
+    let _observed = meter
+        .i64_observable_up_down_counter(instrument.name)
+        .with_unit(instrument.unit)
+        .with_description(instrument.description)
+        .with_callback(move |observer| {
+            if let Some(value) = readings.stat().as_ref().and_then(&value) {
+                observer.observe(value, &[]);
+            }
+        })
+        .build();
+}
+
+fn descriptors(meter: &Meter) {
+    let (count, limit) = (names::PROCESS_FD_COUNT, names::PROCESS_FD_LIMIT);
+    let _observed = meter
+        .i64_observable_up_down_counter(count.name)
+        .with_unit(count.unit)
+        .with_description(count.description)
+        .with_callback(|observer| {
+            if let Some(count) = descriptor_count().ok().and_then(|count| i64::try_from(count).ok()) {
+                observer.observe(count, &[]);
+            }
+        })
+        .build();
+    let _observed = meter
+        .u64_observable_gauge(limit.name)
+        .with_unit(limit.unit)
+        .with_description(limit.description)
+        .with_callback(|observer| {
+            if let Ok(Some(limit)) = descriptor_limit() {
+                observer.observe(limit, &[]);
+            }
+        })
+        .build();
+}
+
+fn descriptor_count() -> ProcResult<usize> {
+    Process::myself()?.fd_count()
+}
+
+/// The soft limit; `None` means that there is none.
+fn descriptor_limit() -> ProcResult<Option<u64>> {
+    Ok(match Process::myself()?.limits()?.max_open_files.soft_limit {
+        LimitValue::Value(limit) => Some(limit),
+        LimitValue::Unlimited => None,
+    })
+}
+
+fn times(meter: &Meter) {
+    let started = started();
+    let (start, uptime) = (names::PROCESS_START_TIME, names::PROCESS_UPTIME);
+    let _observed = meter
+        .f64_observable_gauge(start.name)
+        .with_unit(start.unit)
+        .with_description(start.description)
+        .with_callback(move |observer| observer.observe(since_epoch(started).as_secs_f64(), &[]))
+        .build();
+    let _observed = meter
+        .f64_observable_gauge(uptime.name)
+        .with_unit(uptime.unit)
+        .with_description(uptime.description)
+        .with_callback(move |observer| observer.observe(started.elapsed().unwrap_or_default().as_secs_f64(), &[]))
+        .build();
+}
+
+/// When the kernel started this process; where `/proc` does not tell, now.
+fn started() -> SystemTime {
+    let kernel = || -> ProcResult<SystemTime> {
+        let ticks = Process::myself()?.stat()?.starttime;
+        Ok(UNIX_EPOCH + Duration::from_secs(procfs::boot_time_secs()?) + Duration::from_secs_f64(seconds(ticks)))
+    };
+    kernel().unwrap_or_else(|_| SystemTime::now())
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ticks stay below 2^53 for millions of years")]
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / procfs::ticks_per_second() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_can_be_read() {
+        let stat = Readings::default().stat().unwrap();
+        assert!(stat.rss_bytes().get() > 100_000 && stat.num_threads >= 1);
+        assert!(descriptor_count().unwrap() >= 3);
+        assert!(descriptor_limit().unwrap().is_none_or(|limit| limit >= 3));
+    }
+
+    #[test]
+    fn the_process_started_in_the_recent_past() {
+        // /proc counts in hundredths of a second and the boot time in whole ones.
+        let age = SystemTime::now() + Duration::from_secs(2);
+        assert!(age.duration_since(started()).unwrap() < Duration::from_secs(86_400));
+    }
+}

@@ -1,0 +1,16 @@
+//! The service from outside: each test starts the real program on a free port and speaks to it as clients, collectors
+//! and supervisors do.
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod client;
+mod server;
+
+mod config;
+mod input;
+mod limits;
+mod logs;
+mod pages;
+mod parents;
+mod shutdown;
+mod telemetry;
+mod work;
