@@ -121,7 +121,10 @@ fn export(c: &mut Criterion) {
                 });
             });
             let ours = exemplars
-                .http_metric_exporter(Arc::new(Sink), |b| if let Some(c) = compression { b.with_compression(c) } else { b })
+                .http_metric_exporter(
+                    Arc::new(Sink),
+                    |b| if let Some(c) = compression { b.with_compression(c) } else { b },
+                )
                 .expect("the defaults are valid");
             group.bench_function(BenchmarkId::new(format!("3 exemplars per series, {name}"), series), |b| {
                 let before = exemplars.stats().shipped;

@@ -20,9 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .http_span_exporter(client.clone(), |b| b.with_endpoint(collector.http_endpoint_of(Signal::Traces)))?;
     let metrics =
         exemplars.http_metric_exporter(client, |b| b.with_endpoint(collector.http_endpoint_of(Signal::Metrics)))?;
-    let tracers = SdkTracerProvider::builder()
-        .with_span_processor(exemplars.span_processor(spans, Default::default()))
-        .build();
+    let tracers =
+        SdkTracerProvider::builder().with_span_processor(exemplars.span_processor(spans, Default::default())).build();
     let reader = PeriodicReader::builder(metrics).build();
     let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();
     let page = exemplars.exposition(reader);

@@ -50,7 +50,7 @@ pub(crate) fn load(
             }
             let Some(known) = registry.get(&MetricKey::new(scope.scope(), metric.name())) else { continue };
             let Some(data) = &mut otlp_metric.data else { continue };
-            for (attributes, exemplars) in attributes_of(metric).iter().zip(exemplars_of(data)) {
+            for (attributes, (bounds, exemplars)) in attributes_of(metric).iter().zip(exemplars_of(data)) {
                 if !exemplars.is_empty() {
                     // An SDK that fills exemplars itself has chosen its own.
                     continue;
@@ -65,11 +65,7 @@ pub(crate) fn load(
                         }
                     }
                 }
-                // Prometheus takes the exemplars of a series in ascending order of time, and of value at one time.
-                exemplars.sort_by(|a, b| {
-                    let value = |e: &OtlpExemplar| if let Some(exemplar::Value::AsDouble(v)) = e.value { v } else { 0.0 };
-                    a.time_unix_nano.cmp(&b.time_unix_nano).then_with(|| value(a).total_cmp(&value(b)))
-                });
+                exemplars.sort_by(|a, b| order(bounds, a).cmp(&order(bounds, b)));
             }
         }
     }
@@ -113,15 +109,25 @@ fn attributes_of(metric: &Metric) -> Vec<Vec<&KeyValue>> {
     })
 }
 
-fn exemplars_of(data: &mut metric::Data) -> Box<dyn Iterator<Item = &mut Vec<OtlpExemplar>> + '_> {
+/// The explicit bounds and the exemplars of each data point; points without buckets have no bounds.
+fn exemplars_of(data: &mut metric::Data) -> Box<dyn Iterator<Item = (&[f64], &mut Vec<OtlpExemplar>)> + '_> {
     match data {
-        metric::Data::Histogram(data) => Box::new(data.data_points.iter_mut().map(|point| &mut point.exemplars)),
-        metric::Data::Sum(data) => Box::new(data.data_points.iter_mut().map(|point| &mut point.exemplars)),
+        metric::Data::Histogram(data) => {
+            Box::new(data.data_points.iter_mut().map(|point| (&point.explicit_bounds[..], &mut point.exemplars)))
+        }
+        metric::Data::Sum(data) => Box::new(data.data_points.iter_mut().map(|point| (&[][..], &mut point.exemplars))),
         metric::Data::ExponentialHistogram(data) => {
-            Box::new(data.data_points.iter_mut().map(|point| &mut point.exemplars))
+            Box::new(data.data_points.iter_mut().map(|point| (&[][..], &mut point.exemplars)))
         }
         metric::Data::Gauge(_) | metric::Data::Summary(_) => Box::new(std::iter::empty()),
     }
+}
+
+/// The order that Prometheus needs. It hands a histogram's exemplars out to the bucket series in one walk up the
+/// buckets, and within a series wants them in order of time; without buckets there is one series.
+fn order(bounds: &[f64], exemplar: &OtlpExemplar) -> (usize, u64) {
+    let value = if let Some(exemplar::Value::AsDouble(value)) = exemplar.value { value } else { f64::NAN };
+    (bounds.partition_point(|bound| *bound < value), exemplar.time_unix_nano)
 }
 
 /// The exemplar on the wire; attributes that a view took from the point go with it, as the specification asks

@@ -128,7 +128,9 @@ impl ExemplarsBuilder {
         }
         for (name, value) in [("max_series", self.max_series), ("max_waiting", self.max_waiting)] {
             if value == 0 {
-                faults.push(format!("{name} is 0: it must be at least 1; use with_enabled(false) to go without exemplars"));
+                faults.push(format!(
+                    "{name} is 0: it must be at least 1; use with_enabled(false) to go without exemplars"
+                ));
             }
         }
         if faults.is_empty() { Ok(Exemplars::new(self)) } else { Err(SettingsError { faults }) }

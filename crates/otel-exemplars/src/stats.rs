@@ -57,7 +57,11 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        Self { picked: AtomicU64::new(0), shipped: AtomicU64::new(0), dropped: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Self {
+            picked: AtomicU64::new(0),
+            shipped: AtomicU64::new(0),
+            dropped: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 
     pub(crate) fn picked(&self) {
@@ -74,7 +78,8 @@ impl Counters {
 
     pub(crate) fn read(&self, waiting: usize) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let dropped: Vec<_> = REASONS.iter().map(|(reason, name)| (*name, read(&self.dropped[*reason as usize]))).collect();
+        let dropped: Vec<_> =
+            REASONS.iter().map(|(reason, name)| (*name, read(&self.dropped[*reason as usize]))).collect();
         let refused: u64 = dropped[..DropReason::WaitingRoomFull as usize + 1].iter().map(|(_, count)| count).sum();
         let picked = read(&self.picked);
         Stats { offered: picked + refused, picked, shipped: read(&self.shipped), dropped, waiting }
@@ -100,7 +105,9 @@ pub struct Stats {
 pub(crate) fn register(exemplars: &Exemplars, meter: &Meter) {
     type Read = fn(&Stats) -> u64;
     let totals: [(&'static str, &'static str, Read); 3] = [
-        ("exemplars.offered", "Records that found their bucket's slot free inside a sampled span", |stats| stats.offered),
+        ("exemplars.offered", "Records that found their bucket's slot free inside a sampled span", |stats| {
+            stats.offered
+        }),
         ("exemplars.picked", "Offered exemplars that claimed their slot and marked their span", |stats| stats.picked),
         ("exemplars.shipped", "Exemplars that left after their span's export was acknowledged", |stats| stats.shipped),
     ];

@@ -19,8 +19,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_otlp::{
-    ExporterBuildError, MetricExporter, MetricExporterBuilder, SpanExporter, SpanExporterBuilder, TonicExporterBuilderSet,
-    WithExportConfig, WithTonicConfig,
+    ExporterBuildError, MetricExporter, MetricExporterBuilder, SpanExporter, SpanExporterBuilder,
+    TonicExporterBuilderSet, WithExportConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::metrics::Temporality;
 use tonic::Status;
@@ -191,9 +191,7 @@ impl Exemplars {
         &self,
         channel: Channel,
         timeout: Duration,
-        configure: impl FnOnce(
-            SpanExporterBuilder<TonicExporterBuilderSet>,
-        ) -> SpanExporterBuilder<TonicExporterBuilderSet>,
+        configure: impl FnOnce(SpanExporterBuilder<TonicExporterBuilderSet>) -> SpanExporterBuilder<TonicExporterBuilderSet>,
     ) -> Result<AcknowledgingExporter<SpanExporter>, ExporterBuildError> {
         let rejections = Rejections::default();
         let relay = Relay { channel, signal: Signal::Traces, rejections: rejections.clone(), carrier: None };

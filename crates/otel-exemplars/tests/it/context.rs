@@ -11,13 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::rig::{Plan, Rig};
 
 fn remote(trace: u128) -> Context {
-    let ids = SpanContext::new(
-        TraceId::from(trace),
-        SpanId::from(7),
-        TraceFlags::SAMPLED,
-        true,
-        TraceState::default(),
-    );
+    let ids = SpanContext::new(TraceId::from(trace), SpanId::from(7), TraceFlags::SAMPLED, true, TraceState::default());
     Context::new().with_remote_span_context(ids)
 }
 

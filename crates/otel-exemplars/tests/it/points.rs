@@ -1,11 +1,11 @@
 //! Catches exemplars on the wrong data point, newer than it, or lost where views and limits change the points.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Barrier;
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::metrics::Stream;
-use otlp_testkit::attribute;
 use otlp_testkit::proto::common::v1::any_value::Value;
+use otlp_testkit::{Answer, Signal, attribute};
 
 use super::rig::{Plan, Rig, value};
 
@@ -19,11 +19,8 @@ fn each_exemplar_hangs_on_the_point_of_its_attributes() {
         });
     }
     rig.flush();
-    let mut found: Vec<_> = rig
-        .exemplars_of("h")
-        .iter()
-        .map(|e| (attribute(&e.attributes, "route").cloned().unwrap(), value(e)))
-        .collect();
+    let mut found: Vec<_> =
+        rig.exemplars_of("h").iter().map(|e| (attribute(&e.attributes, "route").cloned().unwrap(), value(e))).collect();
     found.sort_by(|a, b| a.1.total_cmp(&b.1));
     let text = |s: &str| Value::StringValue(s.to_owned());
     assert_eq!(found, [(text("/a"), 1.0), (text("/b"), 2.0)]);
@@ -31,24 +28,26 @@ fn each_exemplar_hangs_on_the_point_of_its_attributes() {
 
 #[test]
 fn no_exemplar_is_newer_than_its_point() {
+    const ROUNDS: usize = 40;
     let rig = Rig::new();
     let histogram = rig.meter.f64_histogram("h").build().bind(&[]);
-    let done = AtomicBool::new(false);
+    let round = Barrier::new(2);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                rig.in_span("request", || histogram.record(3.0));
+            for _ in 0..ROUNDS {
+                round.wait();
+                (0..50).for_each(|_| drop(rig.in_span("request", || histogram.record(3.0))));
             }
         });
-        for _ in 0..50 {
+        for _ in 0..ROUNDS {
+            round.wait();
             rig.flush();
         }
-        done.store(true, Ordering::Relaxed);
     });
     rig.flush();
     rig.flush();
     let found = rig.exemplars_of("h");
-    assert!(found.len() > 10, "{}", found.len());
+    assert!(found.len() > ROUNDS / 2, "{}", found.len());
     for exemplar in &found {
         assert!(exemplar.exemplar.time_unix_nano <= exemplar.point_time_unix_nano);
     }
@@ -135,4 +134,17 @@ fn counters_and_negative_bounds_carry_exemplars() {
     rig.flush();
     assert_eq!(rig.exemplars_of("c").iter().map(value).collect::<Vec<_>>(), [4.0]);
     assert_eq!(rig.exemplars_of("h").iter().map(value).collect::<Vec<_>>(), [-9.0, -1.0, 1.0, 9.0]);
+}
+
+/// Prometheus walks up the buckets once: an exemplar that comes after one of a higher bucket lands in that bucket.
+#[test]
+fn exemplars_of_several_windows_ascend_by_bucket_then_by_time() {
+    let rig = Rig::new();
+    let histogram = rig.meter.f64_histogram("h").with_boundaries(vec![1.0, 5.0]).build().bind(&[]);
+    rig.receiver.script(Signal::Metrics, [Answer::invalid()]);
+    for window in [[4.0, 0.9], [2.0, 0.1]] {
+        rig.in_span("request", || window.into_iter().for_each(|v| histogram.record(v)));
+        rig.flush();
+    }
+    assert_eq!(rig.exemplars_of("h").iter().map(value).collect::<Vec<_>>(), [0.9, 0.1, 4.0, 2.0]);
 }

@@ -48,12 +48,13 @@ impl Default for Plan {
 }
 
 pub struct Rig {
-    pub receiver: Receiver,
     pub exemplars: Exemplars,
     pub tracers: SdkTracerProvider,
     pub meters: SdkMeterProvider,
     pub meter: ExemplarMeter,
     pub scrape: Exposition,
+    /// Dropped after the providers, which export once more when they go.
+    pub receiver: Receiver,
     /// Carries the gRPC channels; dropped last.
     _runtime: Runtime,
 }
@@ -67,7 +68,7 @@ impl Rig {
         let receiver = Receiver::start().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let exemplars = plan.settings.clone().build().unwrap();
-        let batches = BatchConfigBuilder::default().with_scheduled_delay(NEVER).with_max_queue_size(1 << 16).build();
+        let batches = BatchConfigBuilder::default().with_scheduled_delay(NEVER).build();
         let (processor, metric_exporter) = match plan.protocol {
             Protocol::Http => {
                 let client = Arc::new(reqwest::blocking::Client::builder().timeout(TIMEOUT).build().unwrap());

@@ -12,7 +12,7 @@ fn the_first_record_of_a_bucket_wins_until_the_next_export() {
         rig.in_span("request", || histogram.record(v));
     }
     rig.flush();
-    assert_eq!(rig.exemplars_of("h").iter().map(value).collect::<Vec<_>>(), [3.0, 0.5, 9.0], "ascending by time");
+    assert_eq!(rig.exemplars_of("h").iter().map(value).collect::<Vec<_>>(), [0.5, 3.0, 9.0], "bucket by bucket");
     rig.receiver.forget();
     rig.in_span("request", || histogram.record(4.0));
     rig.flush();
