@@ -4,6 +4,15 @@
 //!
 //! Each measurement collects from the SDK and writes the whole page: 5 histograms of 2,000 series with 3 attributes and
 //! 14 bounds. The exemplars are 3 per series, each of a span that was exported.
+//!
+//! Measured with rustc 1.95.0 on 2 shared virtual cores (x86-64, load average 4 from elsewhere), medians:
+//!
+//! | | ms | of the baseline |
+//! |---|---|---|
+//! | baseline: opentelemetry-prometheus 0.33.1 | 196 | 1.00 |
+//! | text 0.0.4 | 21 | 0.11 |
+//! | OpenMetrics without exemplars | 18 | 0.09 |
+//! | OpenMetrics with 30,000 exemplars | 42 | 0.22 |
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ pub(crate) fn load(
                         }
                     }
                 }
-                exemplars.sort_by(|a, b| order(bounds, a).cmp(&order(bounds, b)));
+                exemplars.sort_by_key(|exemplar| order(bounds, exemplar));
             }
         }
     }

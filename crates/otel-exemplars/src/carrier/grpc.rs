@@ -81,7 +81,7 @@ impl Relay {
         if succeeded && !message(&answer).is_some_and(|message| self.signal.took_all(&message)) {
             self.rejections.report();
         }
-        let trailers = trailers.map(|trailers| Ok::<_, Infallible>(trailers));
+        let trailers = trailers.map(Ok::<_, Infallible>);
         let body = Full::new(answer).with_trailers(async move { trailers });
         Ok(Response::from_parts(head, Body::new(body)))
     }

@@ -75,15 +75,18 @@ impl Family<'_> {
 }
 
 /// Sorts the metrics into families, in the order of their first appearance, and leaves out what clashes.
+///
+/// Scopes come by name, as the SDK keeps them in a hash map: whatever "first" decides is the same on every page.
 pub(super) fn plan<'a>(format: Format, metrics: &'a ResourceMetrics, left_out: &mut Vec<LeftOut>) -> Vec<Family<'a>> {
     let mut families: Vec<Family<'a>> = Vec::new();
     let mut by_name: HashMap<String, usize> = HashMap::new();
-    for scope_metrics in metrics.scope_metrics() {
+    let mut scopes: Vec<_> = metrics.scope_metrics().collect();
+    scopes.sort_by_key(|one| (one.scope().name(), one.scope().version(), one.scope().schema_url()));
+    for scope_metrics in scopes {
         for metric in scope_metrics.metrics() {
             let mut leave = |reason| left_out.push(LeftOut { metric: metric.name().to_owned(), reason });
             let kind = match kind(metric) {
-                Ok(Some(kind)) => kind,
-                Ok(None) => continue,
+                Ok(kind) => kind,
                 Err(reason) => {
                     leave(reason);
                     continue;
@@ -162,8 +165,7 @@ fn settle_names(format: Format, families: &mut Vec<Family<'_>>, left_out: &mut V
     families.retain(|_| free.next().unwrap_or(true));
 }
 
-/// `None` for a metric without a data point: a family without a sample would say nothing.
-fn kind(metric: &Metric) -> Result<Option<Kind>, Reason> {
+fn kind(metric: &Metric) -> Result<Kind, Reason> {
     match metric.data() {
         AggregatedMetrics::F64(data) => data_kind(data),
         AggregatedMetrics::U64(data) => data_kind(data),
@@ -171,21 +173,13 @@ fn kind(metric: &Metric) -> Result<Option<Kind>, Reason> {
     }
 }
 
-fn data_kind<T>(data: &MetricData<T>) -> Result<Option<Kind>, Reason> {
-    let (kind, temporality, is_empty) = match data {
-        MetricData::Gauge(gauge) => (Kind::Gauge, Temporality::Cumulative, gauge.data_points().next().is_none()),
-        MetricData::Sum(sum) => {
-            let kind = if sum.is_monotonic() { Kind::Counter } else { Kind::UpDownCounter };
-            (kind, sum.temporality(), sum.data_points().next().is_none())
-        }
-        MetricData::Histogram(histogram) => {
-            (Kind::Histogram, histogram.temporality(), histogram.data_points().next().is_none())
-        }
+fn data_kind<T>(data: &MetricData<T>) -> Result<Kind, Reason> {
+    let (kind, temporality) = match data {
+        MetricData::Gauge(_) => (Kind::Gauge, Temporality::Cumulative),
+        MetricData::Sum(sum) if sum.is_monotonic() => (Kind::Counter, sum.temporality()),
+        MetricData::Sum(sum) => (Kind::UpDownCounter, sum.temporality()),
+        MetricData::Histogram(histogram) => (Kind::Histogram, histogram.temporality()),
         MetricData::ExponentialHistogram(_) => return Err(Reason::ExponentialHistogram),
     };
-    match temporality {
-        _ if is_empty => Ok(None),
-        Temporality::Cumulative => Ok(Some(kind)),
-        _ => Err(Reason::DeltaTemporality),
-    }
+    if temporality == Temporality::Cumulative { Ok(kind) } else { Err(Reason::DeltaTemporality) }
 }

@@ -15,23 +15,23 @@ use tonic::transport::Endpoint;
 
 /// Never comes in a test: exports happen when a test flushes.
 const NEVER: Duration = Duration::from_secs(3600);
-pub const TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     Grpc,
     Http,
 }
 
-pub const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
+pub(crate) const BOTH: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
 
-pub struct Plan {
-    pub protocol: Protocol,
-    pub gzip: bool,
-    pub headers: Vec<(&'static str, &'static str)>,
-    pub settings: ExemplarsBuilder,
-    pub span_limits: SpanLimits,
-    pub view: Option<fn(&opentelemetry_sdk::metrics::Instrument) -> Option<Stream>>,
+pub(crate) struct Plan {
+    pub(crate) protocol: Protocol,
+    pub(crate) gzip: bool,
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
+    pub(crate) settings: ExemplarsBuilder,
+    pub(crate) span_limits: SpanLimits,
+    pub(crate) view: Option<fn(&opentelemetry_sdk::metrics::Instrument) -> Option<Stream>>,
 }
 
 impl Default for Plan {
@@ -47,24 +47,24 @@ impl Default for Plan {
     }
 }
 
-pub struct Rig {
-    pub exemplars: Exemplars,
-    pub tracers: SdkTracerProvider,
-    pub meters: SdkMeterProvider,
-    pub meter: ExemplarMeter,
-    pub scrape: Exposition,
+pub(crate) struct Rig {
+    pub(crate) exemplars: Exemplars,
+    pub(crate) tracers: SdkTracerProvider,
+    pub(crate) meters: SdkMeterProvider,
+    pub(crate) meter: ExemplarMeter,
+    pub(crate) scrape: Exposition,
     /// Dropped after the providers, which export once more when they go.
-    pub receiver: Receiver,
+    pub(crate) receiver: Receiver,
     /// Carries the gRPC channels; dropped last.
     _runtime: Runtime,
 }
 
 impl Rig {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Plan::default())
     }
 
-    pub fn with(plan: Plan) -> Self {
+    pub(crate) fn with(plan: Plan) -> Self {
         let receiver = Receiver::start().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let exemplars = plan.settings.clone().build().unwrap();
@@ -121,12 +121,12 @@ impl Rig {
         Self { receiver, exemplars, tracers, meters, meter, scrape, _runtime: runtime }
     }
 
-    pub fn tracer(&self) -> SdkTracer {
+    pub(crate) fn tracer(&self) -> SdkTracer {
         self.tracers.tracer("rig")
     }
 
     /// Runs `work` inside a span and returns the span's id in hex.
-    pub fn in_span(&self, name: &'static str, work: impl FnOnce()) -> String {
+    pub(crate) fn in_span(&self, name: &'static str, work: impl FnOnce()) -> String {
         let mut span = self.tracer().start(name);
         span.set_attribute(KeyValue::new("k", "v"));
         let id = span.span_context().span_id().to_string();
@@ -136,38 +136,38 @@ impl Rig {
     }
 
     /// Exports the ended spans, then the metrics.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         self.flush_spans();
         self.flush_metrics();
     }
 
-    pub fn flush_spans(&self) {
+    pub(crate) fn flush_spans(&self) {
         // A failed export is what some tests are about; the receiver tells what arrived.
         let _ = self.tracers.force_flush();
     }
 
-    pub fn flush_metrics(&self) {
+    pub(crate) fn flush_metrics(&self) {
         let _ = self.meters.force_flush();
     }
 
-    pub fn exemplars_of(&self, metric: &str) -> Vec<FoundExemplar> {
+    pub(crate) fn exemplars_of(&self, metric: &str) -> Vec<FoundExemplar> {
         self.receiver.received().exemplars_of(metric)
     }
 
     /// The counters, after checking that they add up.
-    pub fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         let stats = self.exemplars.stats();
         let dropped: u64 = stats.dropped.iter().map(|(_, count)| count).sum();
         assert_eq!(stats.offered, stats.shipped + dropped + stats.waiting as u64, "nothing is lost: {stats:?}");
         stats
     }
 
-    pub fn dropped(&self, reason: &str) -> u64 {
+    pub(crate) fn dropped(&self, reason: &str) -> u64 {
         self.stats().dropped.into_iter().find(|(name, _)| *name == reason).unwrap().1
     }
 }
 
-pub fn value(found: &FoundExemplar) -> f64 {
+pub(crate) fn value(found: &FoundExemplar) -> f64 {
     use otlp_testkit::proto::metrics::v1::exemplar::Value;
     match found.exemplar.value.unwrap() {
         Value::AsDouble(value) => value,
@@ -175,6 +175,6 @@ pub fn value(found: &FoundExemplar) -> f64 {
     }
 }
 
-pub fn span_id(found: &FoundExemplar) -> String {
+pub(crate) fn span_id(found: &FoundExemplar) -> String {
     found.exemplar.span_id.iter().map(|byte| format!("{byte:02x}")).collect()
 }

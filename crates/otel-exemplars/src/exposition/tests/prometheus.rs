@@ -45,7 +45,7 @@ const NAMES: [&str; 24] = [
     "x.count",
 ];
 
-const UNITS: [&str; 30] = [
+const UNITS: [&str; 48] = [
     "",
     "s",
     "ms",
@@ -76,6 +76,24 @@ const UNITS: [&str; 30] = [
     "a_",
     "a_/b_",
     "-",
+    "MiBy",
+    "GiBy",
+    "TiBy",
+    "KBy",
+    "GBy",
+    "TBy",
+    "m",
+    "V",
+    "A",
+    "J",
+    "W",
+    "g",
+    "Hz",
+    "1/h",
+    "1/d",
+    "1/w",
+    "1/mo",
+    "1/y",
 ];
 
 /// None has a NaN: it equals nothing, so to the SDK each record with one is a new series.
