@@ -60,7 +60,7 @@ fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec
                         "--quiet",
                         "--workspace",
                         "--all-targets",
-                        "--features=xtask/e2e",
+                        "--features=xtask/e2e,otel-exemplars/__foreign",
                         "--",
                         "-D",
                         "warnings",
@@ -74,7 +74,7 @@ fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec
             Box::new(|| {
                 cargo(
                     repo,
-                    &["doc", "--quiet", "--workspace", "--features=xtask/e2e", "--no-deps"],
+                    &["doc", "--quiet", "--workspace", "--features=xtask/e2e,otel-exemplars/__foreign", "--no-deps"],
                     Some(("RUSTDOCFLAGS", "-D warnings")),
                 )
             }),

@@ -17,7 +17,6 @@ use crate::exposition::values::push_json_string;
 const PAGES: usize = 1_000;
 
 #[test]
-#[ignore = "needs OTEL_EXEMPLARS_PYTHON, the path of a python3 that has prometheus_client"]
 fn prometheus_client_reads_every_page_and_refuses_broken_ones() {
     let python = variable("OTEL_EXEMPLARS_PYTHON");
     let folder = Folder::new("openmetrics");
@@ -48,7 +47,7 @@ fn prometheus_client_reads_every_page_and_refuses_broken_ones() {
 
 #[expect(clippy::disallowed_methods, reason = "where a foreign program is can only be told from outside")]
 pub(super) fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("set {name}: what for stands in the test's ignore message"))
+    std::env::var(name).unwrap_or_else(|_| panic!("set {name} to the path of the program"))
 }
 
 /// A folder that ends with the test.

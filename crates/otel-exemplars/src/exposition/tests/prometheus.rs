@@ -192,7 +192,6 @@ fn stored(federated: &str, job: &str) -> Series {
 }
 
 #[test]
-#[ignore = "needs OTEL_EXEMPLARS_PROMETHEUS, the path of a prometheus 3.14"]
 fn prometheus_calls_each_series_the_same_whether_scraped_or_sent_over_otlp() {
     let (metrics, exemplars) = table();
     let (page, left_out) = write(Format::OpenMetrics, &metrics, &exemplars);
@@ -240,7 +239,6 @@ fn prometheus_calls_each_series_the_same_whether_scraped_or_sent_over_otlp() {
 }
 
 #[test]
-#[ignore = "needs OTEL_EXEMPLARS_PROMTOOL, the path of a promtool 3.14"]
 fn promtool_reads_the_text_page_and_refuses_broken_ones() {
     let (metrics, _) = table();
     // 3 is promtool's exit code for advice, such as a help text that it misses; 1 is for what it cannot read.
