@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use crate::answer::Outcome;
 use crate::received::Protocol;
-use crate::server::MAX_BODY_BYTES;
+use crate::server::{Compressed, MAX_BODY_BYTES};
 use crate::shared::{Envelope, Hangup, Payload, Shared};
 
 pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
@@ -33,7 +33,8 @@ impl Service {
     async fn answer<T: Payload>(&self, request: Request<T>) -> Result<Response<T::Response>, Status> {
         let (metadata, extensions, message) = request.into_parts();
         let headers = metadata.into_headers();
-        let gzip = headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip");
+        let gzip = headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip")
+            && extensions.get::<Compressed>().is_some_and(Compressed::get);
         let hangup = extensions.get::<Hangup>().cloned().unwrap_or_default();
         let answer = self.0.arrive(Envelope { protocol: Protocol::Grpc, headers, gzip }, message);
         answer.due().await;

@@ -1,10 +1,12 @@
 //! Accepts connections; one port speaks HTTP/1.1 and HTTP/2, so both protocols.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use http::Request;
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -19,6 +21,23 @@ use crate::{grpc, http_protobuf};
 
 /// Largest request, compressed or not: room for the export of 100,000 series.
 pub(crate) const MAX_BODY_BYTES: usize = 64 << 20;
+
+/// Whether the message of a gRPC request really is compressed: the flag before it says so, the header only how.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Compressed(Arc<OnceLock<bool>>);
+
+impl Compressed {
+    pub(crate) fn get(&self) -> bool {
+        self.0.get().copied().unwrap_or_default()
+    }
+
+    fn look_at(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(flag) = frame.data_ref().and_then(|data| data.first()) {
+            self.0.get_or_init(|| *flag != 0);
+        }
+        frame
+    }
+}
 
 /// Runs until `stop` fires or its sender is gone.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: oneshot::Receiver<()>) {
@@ -46,6 +65,9 @@ async fn connection(stream: TcpStream, routes: Routes, shared: Arc<Shared>) {
         async move {
             let content_type = request.headers().get(http::header::CONTENT_TYPE);
             if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+                let compressed = Compressed::default();
+                request.extensions_mut().insert(compressed.clone());
+                let request = request.map(|body| body.map_frame(move |frame| compressed.look_at(frame)));
                 return routes.oneshot(request).await;
             }
             Ok::<_, Infallible>(http_protobuf::answer(request, &shared).await.map(Body::new))

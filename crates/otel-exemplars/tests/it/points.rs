@@ -1,9 +1,15 @@
 //! Catches exemplars on the wrong data point, newer than it, or lost where views and limits change the points.
 
-use std::sync::Barrier;
+use std::pin::pin;
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Poll, Waker};
 
 use opentelemetry::{Key, KeyValue};
+use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::metrics::Stream;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::reader::MetricReader;
 use otlp_testkit::proto::common::v1::any_value::Value;
 use otlp_testkit::{Answer, Signal, attribute};
 
@@ -147,4 +153,30 @@ fn exemplars_of_several_windows_ascend_by_bucket_then_by_time() {
         rig.flush();
     }
     assert_eq!(rig.exemplars_of("h").iter().map(value).collect::<Vec<_>>(), [0.9, 0.1, 4.0, 2.0]);
+}
+
+#[test]
+fn what_is_acknowledged_after_the_points_were_collected_waits_for_the_next_export() {
+    let rig = Rig::new();
+    let histogram = rig.meter.f64_histogram("h").with_boundaries(vec![1.0]).build().bind(&[]);
+    let client = Arc::new(reqwest::blocking::Client::new());
+    let endpoint = rig.receiver.http_endpoint_of(Signal::Metrics);
+    let exporter = rig.exemplars.http_metric_exporter(client, |builder| builder.with_endpoint(endpoint)).unwrap();
+    let export = |metrics: &ResourceMetrics| {
+        // The blocking client does all its work in the first poll.
+        pin!(exporter.export(metrics)).poll(&mut Context::from_waker(Waker::noop()))
+    };
+    let collect = || {
+        let mut metrics = ResourceMetrics::default();
+        rig.reader.collect(&mut metrics).unwrap();
+        metrics
+    };
+    histogram.record(3.0);
+    let before = collect();
+    rig.in_span("request", || histogram.record(0.5));
+    rig.flush_spans();
+    assert!(matches!(export(&before), Poll::Ready(Ok(()))));
+    assert_eq!((rig.exemplars_of("h").len(), rig.stats().waiting), (0, 1), "the point has not counted it");
+    assert!(matches!(export(&collect()), Poll::Ready(Ok(()))));
+    assert_eq!(rig.exemplars_of("h").len(), 1);
 }

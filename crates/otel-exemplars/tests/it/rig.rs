@@ -53,6 +53,7 @@ pub(crate) struct Rig {
     pub(crate) meters: SdkMeterProvider,
     pub(crate) meter: ExemplarMeter,
     pub(crate) scrape: Exposition,
+    pub(crate) reader: PeriodicReader<ExemplarMetricExporter>,
     /// Dropped after the providers, which export once more when they go.
     pub(crate) receiver: Receiver,
     /// Carries the gRPC channels; dropped last.
@@ -117,8 +118,8 @@ impl Rig {
         }
         let meters = meters.build();
         let meter = exemplars.meter(&meters, InstrumentationScope::builder("rig").build());
-        let scrape = exemplars.exposition(reader);
-        Self { receiver, exemplars, tracers, meters, meter, scrape, _runtime: runtime }
+        let scrape = exemplars.exposition(reader.clone());
+        Self { exemplars, tracers, meters, meter, scrape, reader, receiver, _runtime: runtime }
     }
 
     pub(crate) fn tracer(&self) -> SdkTracer {

@@ -30,7 +30,10 @@ fn post(receiver: &Receiver) -> Option<(String, Vec<u8>)> {
 
 async fn call(receiver: &Receiver) -> Result<ExportTraceServiceResponse, tonic::Status> {
     let mut client = TraceServiceClient::connect(receiver.grpc_endpoint()).await.unwrap();
-    client.export(ExportTraceServiceRequest::default()).await.map(tonic::Response::into_inner)
+    let answer = client.export(ExportTraceServiceRequest::default());
+    // A receiver that neither answers nor hangs up must fail the test, not hang it.
+    let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap();
+    answer.map(tonic::Response::into_inner)
 }
 
 #[test]
