@@ -1,28 +1,15 @@
 //! The `OTEL_*` variables, as the specification defines them.
 
+mod resource;
+mod sampler;
+
 use std::time::Duration;
 
 use super::otlp::{self, Export, Signal};
-use super::percent;
 use super::source::Reader;
-use crate::names;
 
-/// Which traces are recorded and sampled by the SDK.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Sampler {
-    /// Every trace.
-    AlwaysOn,
-    /// No trace.
-    AlwaysOff,
-    /// This share of the traces, by trace id.
-    TraceIdRatio(f64),
-    /// As the parent decided, else every trace.
-    ParentBasedAlwaysOn,
-    /// As the parent decided, else none.
-    ParentBasedAlwaysOff,
-    /// As the parent decided, else this share.
-    ParentBasedTraceIdRatio(f64),
-}
+pub(super) use resource::pairs;
+pub use sampler::Sampler;
 
 /// The batch span processor's settings (`OTEL_BSP_*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +89,7 @@ const WITHOUT_EFFECT: [(&str, &str); 8] = [
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Otel {
     let disabled = boolean(reader, "OTEL_SDK_DISABLED");
-    let (service_name, resource_attributes) = resource(reader);
+    let (service_name, resource_attributes) = resource::read(reader);
     let batch = BatchSettings {
         schedule_delay: milliseconds(reader, "OTEL_BSP_SCHEDULE_DELAY", 1_000),
         export_timeout: milliseconds(reader, "OTEL_BSP_EXPORT_TIMEOUT", 5_000),
@@ -138,7 +125,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Otel {
         service_name,
         resource_attributes,
         trace_context: propagators(reader),
-        sampler: sampler(reader),
+        sampler: sampler::read(reader),
         traces: exporter(reader, Signal::Traces),
         metrics: exporter(reader, Signal::Metrics),
         batch,
@@ -197,80 +184,6 @@ fn limits(reader: &mut Reader<'_>) -> SpanLimits {
         links: limit("OTEL_SPAN_LINK_COUNT_LIMIT", 128),
         attributes_per_event: limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", 128),
         attributes_per_link: limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", 128),
-    }
-}
-
-/// `OTEL_SERVICE_NAME` wins over `service.name` among the attributes; one bad pair discards the whole list.
-fn resource(reader: &mut Reader<'_>) -> (String, Vec<(String, String)>) {
-    let mut attributes = reader.lenient(
-        "OTEL_RESOURCE_ATTRIBUTES",
-        Vec::new(),
-        (
-            "is no list of key=value pairs",
-            "write for example deployment.environment.name=lab,team=blue; encode , = and % as %XX",
-        ),
-        |text| pairs(text, |key| !key.is_empty()),
-    );
-    let named = attributes.iter().rposition(|(key, _)| key == "service.name").map(|index| attributes.remove(index).1);
-    attributes.retain(|(key, _)| key != "service.name");
-    let name = reader.text("OTEL_SERVICE_NAME").or(named).unwrap_or_else(|| names::SERVICE_NAME.to_owned());
-    (name, attributes)
-}
-
-/// `key=value,key=value` with percent-encoded values, the form of resource attributes and headers.
-pub(super) fn pairs(text: &str, valid_key: impl Fn(&str) -> bool) -> Option<Vec<(String, String)>> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (key, value) = pair.split_once('=')?;
-            let key = percent::decode(key.trim()).ok()?;
-            let value = percent::decode(value.trim()).ok()?;
-            valid_key(&key).then_some((key, value))
-        })
-        .collect()
-}
-
-fn sampler(reader: &mut Reader<'_>) -> Sampler {
-    let name = reader.lenient(
-        "OTEL_TRACES_SAMPLER",
-        "parentbased_always_on".to_owned(),
-        (
-            "is no sampler of the specification",
-            "write always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or parentbased_traceidratio",
-        ),
-        |text| {
-            let text = text.to_ascii_lowercase();
-            let known = [
-                "always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off",
-                "parentbased_traceidratio", "jaeger_remote", "parentbased_jaeger_remote", "xray",
-            ];
-            known.contains(&text.as_str()).then_some(text)
-        },
-    );
-    let ratio = if name.ends_with("traceidratio") {
-        reader.lenient("OTEL_TRACES_SAMPLER_ARG", 1.0, ("is no share from 0 to 1", "write for example 0.25"), |text| {
-            text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
-        })
-    } else {
-        1.0
-    };
-    match name.as_str() {
-        "always_on" => Sampler::AlwaysOn,
-        "always_off" => Sampler::AlwaysOff,
-        "traceidratio" => Sampler::TraceIdRatio(ratio),
-        "parentbased_always_on" => Sampler::ParentBasedAlwaysOn,
-        "parentbased_always_off" => Sampler::ParentBasedAlwaysOff,
-        "parentbased_traceidratio" => Sampler::ParentBasedTraceIdRatio(ratio),
-        remote => {
-            reader.refuse(
-                "OTEL_TRACES_SAMPLER",
-                remote,
-                "is a sampler that this build does not have",
-                "use one of the six built-in samplers",
-            );
-            Sampler::ParentBasedAlwaysOn
-        }
     }
 }
 

@@ -180,9 +180,19 @@ async fn a_prometheus_that_is_down_cannot_be_asked() {
 async fn a_store_is_recognised_by_what_it_says() {
     let mut settings = settings(World::sound(), Kind::Tempo).await;
     // A server that answers 200 to everything is no trace store.
-    let anything = fake::serve(Router::new().fallback(|| async { "{}" })).await;
+    let anything = fake::serve(Router::new().fallback(|| async { "{\"a\":1}" })).await;
     settings.store.tempo_url = anything.clone();
     settings.store.jaeger_url = anything;
     let error = round(&settings).await.unwrap_err();
     assert!(matches!(&error, AskError::NoStore(why) if why.contains("echo") && why.contains("services")), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_jaeger_is_recognised_and_its_empty_answer_is_no_trace() {
+    // The first answer is that of a Jaeger that has seen no service; to a trace it is none.
+    let mut settings = settings(World::sound(), Kind::Tempo).await;
+    settings.store.tempo_url = NOBODY.to_owned();
+    settings.store.jaeger_url = fake::serve(Router::new().fallback(|| async { "{}" })).await;
+    let store = store::find(&Client::new(settings.timeout).unwrap(), &settings.store).await.unwrap();
+    assert!(matches!(store.trace(&format!("{:032x}", 1)).await, Err(AskError::Unexpected { .. })));
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use otlp_testkit::proto::common::v1::any_value::Value;
 use otlp_testkit::proto::trace::v1::Span;
 use otlp_testkit::proto::trace::v1::span::SpanKind;
-use otlp_testkit::{Received, Receiver, attribute};
+use otlp_testkit::{Answer, Gate, Received, Receiver, Signal, attribute};
 
 use crate::client::PATIENCE;
 use crate::server::Server;
@@ -137,6 +137,36 @@ fn refusals_and_failures_carry_their_error_type() {
     assert_eq!(with("not_found"), [("GET", 0)]);
     let unknown = spans.iter().find(|span| span.name == "GET").unwrap();
     assert_eq!((text(unknown, "http.route"), text(unknown, "url.path")), (None, Some("/nothing")));
+}
+
+#[test]
+fn a_method_nobody_knows_keeps_its_name_in_the_span_alone() {
+    let receiver = Receiver::start().unwrap();
+    let server = exporting(&receiver, "http/protobuf", &[("OTEL_METRICS_EXPORTER", "none")]);
+    server.request("BREW", "/api/null", &[]);
+    server.stop();
+    let span = &spans(&receiver.received())[0];
+    assert_eq!(span.name, "HTTP /api/null");
+    assert_eq!(text(span, "http.request.method"), Some("_OTHER"));
+    assert_eq!(text(span, "http.request.method_original"), Some("BREW"));
+}
+
+#[test]
+fn spans_that_found_no_room_are_counted_at_the_end() {
+    let receiver = Receiver::start().unwrap();
+    let gate = Gate::new();
+    receiver.otherwise(Signal::Traces, Answer::accept().when(&gate));
+    let small =
+        [("OTEL_METRICS_EXPORTER", "none"), ("OTEL_BSP_MAX_QUEUE_SIZE", "2"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")];
+    let server = exporting(&receiver, "http/protobuf", &small);
+    for _ in 0..10 {
+        server.get("/api/work");
+    }
+    gate.open();
+    let log = server.stop();
+    let dropped = |line: &serde_json::Value| line["fields"]["dropped_span_count"].as_u64();
+    let dropped = log.lines().iter().find_map(dropped).unwrap_or_else(|| panic!("{:#?}", log.lines()));
+    assert_eq!(receiver.received().spans().len() as u64 + dropped, 40);
 }
 
 #[test]
