@@ -33,6 +33,7 @@ stack: ## build collector, Prometheus and Jaeger with Go into the user cache
 
 test: ## run all tests that need only Rust
 	cargo test --workspace $(ARGS)
+	cargo test --package otel-exemplars --lib --features __loom loom_
 
 e2e: ## run the end-to-end tests on the real programs (needs `make stack` once; ARGS=name selects)
 	@$(XTASK) e2e $(ARGS)

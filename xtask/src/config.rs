@@ -115,6 +115,8 @@ pub struct Settings {
     pub path: Vec<PathBuf>,
     /// `PHASELAB_STACK_CACHE`: where `stack` keeps what it built.
     pub cache: PathBuf,
+    /// `XDG_CACHE_HOME`: where everything else that outlives a clone is kept.
+    pub user_cache: PathBuf,
     /// `PHASELAB_METRICS_RETENTION`, in hours.
     pub metrics_retention_h: u32,
     /// `PHASELAB_TRACES_RETENTION`, in hours; never less than that of the metrics.
@@ -185,7 +187,8 @@ impl Settings {
             overlays: list(env, "PHASELAB_COLLECTOR_OVERLAYS", ','),
             stack_bin: env.get("STACK_BIN").map(PathBuf::from),
             path: list(env, "PATH", ':'),
-            cache: cache_dir(env),
+            cache: env.get("PHASELAB_STACK_CACHE").map_or_else(|| user_cache(env).join("stack"), PathBuf::from),
+            user_cache: user_cache(env),
             metrics_retention_h,
             traces_retention_h,
             ci: env.get("CI").is_some_and(|value| value != "false" && value != "0"),
@@ -221,17 +224,14 @@ fn list(env: &dyn Env, name: &str, separator: char) -> Vec<PathBuf> {
     text.split(separator).map(str::trim).filter(|part| !part.is_empty()).map(PathBuf::from).collect()
 }
 
-fn cache_dir(env: &dyn Env) -> PathBuf {
-    if let Some(dir) = env.get("PHASELAB_STACK_CACHE") {
-        return PathBuf::from(dir);
-    }
+fn user_cache(env: &dyn Env) -> PathBuf {
     let base = env
         .get("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| env.get("HOME").map(|home| PathBuf::from(home).join(".cache")))
         // Without a home there is no user cache; a system-wide temporary one still saves rebuilds.
         .unwrap_or_else(std::env::temp_dir);
-    base.join("phaselab").join("stack")
+    base.join("phaselab")
 }
 
 #[cfg(test)]

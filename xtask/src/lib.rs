@@ -3,7 +3,7 @@
 //! [`config`] reads the environment. [`build`] makes programs (into the [`cache`]), [`programs`] finds
 //! them. [`stack`] runs a set of them through [`process`], on [`ports`] of its own; the end-to-end tests
 //! drive it directly. [`up`], [`logs`] and [`lint`] are the commands, [`compose`] the containers' way,
-//! [`state`] what one command leaves for the next.
+//! [`state`] what one command leaves for the next. [`e2e`] runs the tests, with [`python`] for a foreign reader.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ pub mod build;
 pub mod cache;
 pub mod compose;
 pub mod config;
+pub mod e2e;
 pub mod http;
 pub mod lint;
 pub mod logs;
@@ -18,6 +19,7 @@ pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod progress;
+pub mod python;
 pub mod stack;
 pub mod state;
 pub mod up;

@@ -4,12 +4,11 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use xtask::config::{ProcessEnv, Settings};
-use xtask::programs::{Places, Programs};
 use xtask::progress::Progress;
-use xtask::{build, lint, logs, repo, stack, up};
+use xtask::{build, e2e, lint, logs, repo, up};
 
 /// Builds, starts, checks and stops the stack.
 #[derive(Debug, Parser)]
@@ -95,26 +94,17 @@ fn run(task: Task, settings: &Settings) -> anyhow::Result<ExitCode> {
         }
         Task::Lint => lint::lint(settings, &repo, &mut progress)?,
         Task::E2e { args } => {
-            let places = Places::new(settings, &repo.join("stack"))?;
-            if let Err(missing) = Programs::find(&places, settings.trace_store) {
-                bail!(
-                    "programs are missing in {}:\n  {}\n`make stack` builds them",
-                    places.describe(),
-                    missing.join("\n  ")
-                );
+            for command in e2e::commands(settings, &repo, args, &mut progress)? {
+                let code = exit_code(command)?;
+                if code != ExitCode::SUCCESS {
+                    return Ok(code);
+                }
             }
-            let mut command = Command::new(env!("CARGO"));
-            command.args(["test", "--package", "xtask", "--features", "e2e", "--test", "e2e", "--"]);
-            command.args(["--nocapture", "--test-threads=1"]).args(args).current_dir(&repo);
-            return exit_code(command);
         }
         Task::Phaselab { args } => {
-            let program = build::service::build(&repo, settings, &mut progress)?;
+            let program = build::service::build(&repo, settings, &mut Progress::silent())?;
             let mut command = Command::new(program);
-            if let Some(config) = up::running(&repo)? {
-                command.envs(stack::client_env(&config));
-            }
-            command.args(args);
+            command.envs(up::client_env(&repo)?).args(args);
             return exit_code(command);
         }
     }

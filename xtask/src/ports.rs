@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::bail;
 
-use crate::config::TraceStore;
+use crate::config::{Protocol, TraceStore};
 
 /// Every port that a program of the stack listens on. All of them are on loopback.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -154,6 +154,15 @@ fn check_with(
 }
 
 impl Ports {
+    /// Where the collector takes OTLP in `protocol`.
+    #[must_use]
+    pub const fn otlp(&self, protocol: Protocol) -> u16 {
+        match protocol {
+            Protocol::Grpc => self.otlp_grpc,
+            Protocol::Http => self.otlp_http,
+        }
+    }
+
     /// A set of free ports for a test's own stack.
     ///
     /// They lie below the range from which the kernel picks ports for outgoing connections, so none

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 /// Lines on standard output, with a last one that moves when that is a terminal.
 #[derive(Debug)]
 pub struct Progress {
+    silent: bool,
     terminal: bool,
     moving: bool,
     last_update: Instant,
@@ -13,13 +14,22 @@ pub struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { terminal: std::io::stdout().is_terminal(), moving: false, last_update: Instant::now() }
+        Self { silent: false, terminal: std::io::stdout().is_terminal(), moving: false, last_update: Instant::now() }
     }
 }
 
 impl Progress {
+    /// One that says nothing, for commands whose output belongs to another program.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::default() }
+    }
+
     /// Says a line for good; it takes the place of a moving one.
     pub fn say(&mut self, text: impl AsRef<str>) {
+        if self.silent {
+            return;
+        }
         self.clear();
         println!("{}", text.as_ref());
         self.last_update = Instant::now();
@@ -28,7 +38,7 @@ impl Progress {
     /// Shows how far something is: in place on a terminal, elsewhere as a line every 15 seconds.
     pub fn update(&mut self, text: impl AsRef<str>) {
         let every = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(15) };
-        if self.last_update.elapsed() < every {
+        if self.silent || self.last_update.elapsed() < every {
             return;
         }
         self.last_update = Instant::now();

@@ -3,8 +3,8 @@
 //! Everything a stack writes lies below its root, so any number of them run side by side.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::path::Path;
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -19,7 +19,7 @@ mod launches;
 pub mod targets;
 
 pub use config::StackConfig;
-pub use launches::{Name, client_env};
+pub use launches::{Name, addresses, client_env};
 
 /// How long a program may take until it is ready. Tempo waits 15 s by itself before it says so.
 const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -129,22 +129,21 @@ impl Stack {
         Ok(())
     }
 
-    /// Ends one program: politely, or without giving it a chance to finish anything.
+    /// Ends one program: politely, or without giving it a chance to finish anything. Returns how it
+    /// ended, which only the process that started it can know.
     ///
     /// # Errors
     /// If it does not end.
-    pub fn stop_one(&mut self, name: Name, politely: bool) -> anyhow::Result<()> {
-        let Some(position) = self.position(name) else { return Ok(()) };
+    pub fn stop_one(&mut self, name: Name, politely: bool) -> anyhow::Result<Option<ExitStatus>> {
+        let Some(position) = self.position(name) else { return Ok(None) };
         let mut running = self.running.remove(position);
         if !politely {
             running.identity.signal(Signal::KILL);
         }
         process::stop(&[(running.name.label(), running.identity, running.launch.stop_within)])?;
-        if let Some(child) = &mut running.child {
-            child.wait()?;
-        }
+        let status = running.child.as_mut().map(Child::wait).transpose()?;
         let _ = fs::remove_file(self.config.pid_file(name));
-        Ok(())
+        Ok(status)
     }
 
     /// Stops everything: senders first, so that what they still hold arrives, then the stores.

@@ -8,10 +8,10 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 use crate::build::service;
-use crate::config::{Settings, Way};
+use crate::config::{Settings, TraceStore, Way};
 use crate::programs::{Places, Programs};
 use crate::progress::{Progress, human};
-use crate::stack::{Name, Stack, StackConfig, died};
+use crate::stack::{Name, Stack, StackConfig, addresses, died};
 use crate::state::{self, State};
 use crate::{compose, stack_root};
 
@@ -26,18 +26,23 @@ use choice::{Choice, choose};
 pub fn up(settings: &Settings, repo: &Path, progress: &mut Progress) -> anyhow::Result<()> {
     let root = stack_root(repo);
     let _lock = state::lock(&root)?;
-    if let Some(state) = State::read(&root)?
-        && already_up(&state, progress)?
+    let before = State::read(&root)?;
+    if let Some(state) = &before
+        && already_up(state, progress)?
     {
         return Ok(());
     }
     let places = Places::new(settings, &repo.join("stack"))?;
-    let docker = || compose::available(repo);
+    let docker = || compose::available(repo, settings);
     let native = || Programs::find(&places, settings.trace_store);
     let Choice { way, why, missing, programs } = choose(settings.way, docker, native, &places.describe())?;
     progress.say(why);
     for line in missing {
         progress.say(line);
+    }
+    // What is started now would be remembered in place of the containers.
+    if way != Way::Docker && before.is_some_and(|state| state.way == Way::Docker) && compose::is_up(repo)? {
+        bail!("containers of the stack are up: `make down` first");
     }
     let start = Instant::now();
     let mut stack = StackConfig {
@@ -58,7 +63,7 @@ pub fn up(settings: &Settings, repo: &Path, progress: &mut Progress) -> anyhow::
         // Remembered first: `down` has to know even if the rest fails half-way.
         let state = State { way, stack };
         state.write()?;
-        compose::up(repo, &settings.ports, progress)?;
+        compose::up(repo, &settings.ports, settings.protocol, progress)?;
         say_up(&state, Some(start), progress);
         return Ok(());
     }
@@ -146,12 +151,17 @@ pub fn down(repo: &Path, keep_data: bool, progress: &mut Progress) -> anyhow::Re
     Ok(())
 }
 
-/// The running stack's configuration, for commands that talk to it.
+/// The variables that lead a `phaselab` command to the running stack; none when nothing was started.
 ///
 /// # Errors
 /// If the state cannot be understood.
-pub fn running(repo: &Path) -> anyhow::Result<Option<StackConfig>> {
-    Ok(State::read(&stack_root(repo))?.map(|state| state.stack))
+pub fn client_env(repo: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    Ok(State::read(&stack_root(repo))?
+        .map(|State { way, stack }| match way {
+            Way::Docker => addresses(&stack, Some(TraceStore::Tempo)),
+            Way::Native | Way::Single => addresses(&stack, stack.store()),
+        })
+        .unwrap_or_default())
 }
 
 fn remove(root: &Path) -> anyhow::Result<()> {
@@ -193,7 +203,7 @@ fn urls(state: &State) -> Vec<(&'static str, String)> {
     }
     urls.push(("Prometheus", url(ports.prometheus, "/api/v1/query_exemplars")));
     match state.stack.store() {
-        Some(crate::config::TraceStore::Jaeger) => urls.push(("Jaeger", url(ports.jaeger, "/api/v3/traces/<id>"))),
+        Some(TraceStore::Jaeger) => urls.push(("Jaeger", url(ports.jaeger, "/api/v3/traces/<id>"))),
         _ => urls.push(("Tempo", url(ports.tempo, "/api/traces/<id>"))),
     }
     urls.push(("collector", url(ports.collector_metrics, "/metrics")));

@@ -6,7 +6,14 @@
 
 mod e2e {
     //! One file per behaviour; `lab` is what they share.
+    mod budget;
     mod collector;
+    mod controls;
+    mod exposition;
     mod lab;
     mod lifecycle;
+    mod promise;
+    mod resilience;
+    mod scraper;
+    mod service;
 }

@@ -56,3 +56,14 @@ fn an_empty_variable_counts_as_unset() {
     let settings = Settings::from_env(&env(&[("PHASELAB_UP", ""), ("PHASELAB_HTTP_PORT", "")])).unwrap();
     assert_eq!((settings.way, settings.ports.http), (None, 8080));
 }
+
+#[test]
+fn a_cache_of_its_own_for_the_stack_leaves_the_users_cache_where_it_is() {
+    let of = |pairs| {
+        let settings = Settings::from_env(&env(pairs)).unwrap();
+        (settings.cache, settings.user_cache)
+    };
+    assert_eq!(of(&[("XDG_CACHE_HOME", "/c")]), ("/c/phaselab/stack".into(), "/c/phaselab".into()));
+    let both = [("XDG_CACHE_HOME", "/c"), ("PHASELAB_STACK_CACHE", "/s")];
+    assert_eq!(of(&both), ("/s".into(), "/c/phaselab".into()));
+}

@@ -1,6 +1,12 @@
 //! Guards the two promises of `down`: it ends what it started, and never anything else.
 
+use std::os::unix::process::ExitStatusExt;
+
 use super::*;
+
+/// Says when it runs, then waits without taking any time of a processor. The shell becomes `sleep` instead of starting
+/// it, so that no second process can outlive the test; what the shell ignores, `sleep` ignores.
+const BLOCKED: &str = "echo up; exec /bin/sleep 60";
 
 fn launch(script: &str) -> Launch {
     Launch {
@@ -14,7 +20,27 @@ fn launch(script: &str) -> Launch {
     }
 }
 
-/// Blocks until the program has written its first line, which is when its signal handlers stand.
+/// A stand-in that ends with its test, also with one that fails.
+struct StandIn(Child);
+
+impl StandIn {
+    fn spawn(script: &str, log: &Path) -> (Self, Identity) {
+        let stand_in = Self(launch(script).spawn(log).unwrap());
+        first_line(log);
+        let identity = Identity::of(stand_in.0.id()).unwrap();
+        (stand_in, identity)
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Blocks until the program has written its first line, which is when it handles signals as it was told to.
 fn first_line(log: &Path) -> String {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -30,38 +56,28 @@ fn first_line(log: &Path) -> String {
 #[test]
 fn a_pid_file_whose_number_went_to_another_process_is_not_trusted() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = launch("echo up; read -r forever < /dev/zero").spawn(&dir.path().join("a.log")).unwrap();
-    first_line(&dir.path().join("a.log"));
-    let recycled = Identity { started: "1@another-boot".to_owned(), ..Identity::of(child.id()).unwrap() };
+    let (mut stand_in, identity) = StandIn::spawn(BLOCKED, &dir.path().join("a.log"));
+    let recycled = Identity { started: "1@another-boot".to_owned(), ..identity };
     assert!(!recycled.is_alive());
     let killed = stop(&[("stand-in", recycled, Duration::ZERO)]).unwrap();
     assert!(killed.is_empty());
-    assert!(child.try_wait().unwrap().is_none(), "a process that is none of ours was ended");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert!(stand_in.0.try_wait().unwrap().is_none(), "a process that is none of ours was ended");
 }
 
 #[test]
 fn a_program_that_ignores_sigterm_is_killed_after_its_time() {
     let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("a.log");
-    let mut child = launch("trap '' TERM; echo up; while :; do :; done").spawn(&log).unwrap();
-    first_line(&log);
-    let identity = Identity::of(child.id()).unwrap();
+    let (_stand_in, identity) = StandIn::spawn(&format!("trap '' TERM; {BLOCKED}"), &dir.path().join("a.log"));
     assert_eq!(stop(&[("stand-in", identity.clone(), Duration::from_millis(100))]).unwrap(), ["stand-in"]);
     assert!(!identity.is_alive(), "a dead process that waits to be reaped counts as gone");
-    child.wait().unwrap();
 }
 
 #[test]
 fn a_program_that_heeds_sigterm_is_not_killed() {
     let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("a.log");
-    let mut child = launch("trap 'exit 0' TERM; echo up; while :; do :; done").spawn(&log).unwrap();
-    first_line(&log);
-    let identity = Identity::of(child.id()).unwrap();
+    let (mut stand_in, identity) = StandIn::spawn(BLOCKED, &dir.path().join("a.log"));
     assert!(stop(&[("stand-in", identity, Duration::from_secs(10))]).unwrap().is_empty());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(stand_in.0.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::StackConfig;
-use crate::config::{Protocol, TraceStore};
+use crate::config::TraceStore;
 use crate::process::Launch;
 
 /// A program of the stack.
@@ -206,13 +206,16 @@ fn phaselab(config: &StackConfig, name: Name, args: &[&str]) -> Launch {
 /// The variables that lead any `phaselab` command to this stack.
 #[must_use]
 pub fn client_env(config: &StackConfig) -> BTreeMap<String, String> {
+    addresses(config, config.store())
+}
+
+/// The same for a stack whose trace store is known otherwise: containers are no programs of ours.
+#[must_use]
+pub fn addresses(config: &StackConfig, store: Option<TraceStore>) -> BTreeMap<String, String> {
     let ports = &config.ports;
     let mut env = variables([("PHASELAB_LISTEN", format!("127.0.0.1:{}", ports.http))]);
-    if let Some(store) = config.store() {
-        let otlp = match config.protocol {
-            Protocol::Grpc => ports.otlp_grpc,
-            Protocol::Http => ports.otlp_http,
-        };
+    if let Some(store) = store {
+        let otlp = ports.otlp(config.protocol);
         env.extend(variables([
             ("PHASELAB_PROMETHEUS_URL", format!("http://127.0.0.1:{}", ports.prometheus)),
             ("PHASELAB_TRACE_STORE", store.name().to_owned()),

@@ -92,7 +92,7 @@ fn what_was_decided_survives_an_absent_store_and_a_killed_collector() {
         })
     });
     lab.stack.stop_one(Name::Collector, false).unwrap();
-    let progress = &mut Progress::default();
+    let progress = &mut Progress::silent();
     lab.stack.start_one(store, progress).unwrap();
     lab.stack.start_one(Name::Collector, progress).unwrap();
     let took = wait_for("all arrive from the queue on disk", Duration::from_secs(30), || {

@@ -11,7 +11,7 @@ use xtask::ports::VARIABLES;
 use xtask::programs::{Places, Programs};
 use xtask::progress::Progress;
 use xtask::stack::{Name, Stack, StackConfig};
-use xtask::{http, repo};
+use xtask::{build, http, repo};
 
 /// A running stack, gone with everything it wrote when dropped.
 pub(super) struct Lab {
@@ -29,8 +29,10 @@ pub(super) struct Options {
     pub(super) overlays: &'static [&'static str],
     /// Variables for every program.
     pub(super) env: &'static [(&'static str, &'static str)],
-    /// The service; without one the test sends by itself.
-    pub(super) service: Option<PathBuf>,
+    /// Whether the service runs too; without it the test sends by itself.
+    pub(super) serve: bool,
+    /// Whether `phaselab verify --watch` runs beside the service.
+    pub(super) watch: bool,
     pub(super) protocol: Option<Protocol>,
 }
 
@@ -39,7 +41,7 @@ impl Lab {
         let dir = tempfile::tempdir().unwrap();
         let config = config(dir.path(), options);
         let start = Instant::now();
-        let stack = Stack::start(config, &mut Progress::default()).unwrap();
+        let stack = Stack::start(config, &mut Progress::silent()).unwrap();
         Self { stack, up_after: start.elapsed(), _dir: dir }
     }
 
@@ -58,16 +60,34 @@ impl Lab {
         if status == 200 { serde_json::from_str(&body).ok() } else { None }
     }
 
-    /// Whether the trace store holds the span `span_id` (16 hexadecimal digits) of a trace. It looks
-    /// for the span itself: an unknown trace may be answered with success and nothing in it.
-    pub(super) fn holds(&self, trace_id: &str, span_id: &str) -> bool {
+    /// The spans that the trace store holds of a trace. Only spans count: an unknown trace may be
+    /// answered with success and nothing in it.
+    fn spans(&self, trace_id: &str) -> Vec<Value> {
         let ports = &self.stack.config().ports;
         let answer = match self.stack.config().store().unwrap() {
             TraceStore::Tempo => self.ask(ports.tempo, &format!("/api/v2/traces/{trace_id}")),
             TraceStore::Jaeger => self.ask(ports.jaeger, &format!("/api/v3/traces/{trace_id}")),
         };
+        let mut spans = Vec::new();
+        collect_spans(answer.unwrap_or_default(), &mut spans);
+        spans
+    }
+
+    /// Whether the trace store holds the span `span_id` (16 hexadecimal digits) of a trace.
+    pub(super) fn holds(&self, trace_id: &str, span_id: &str) -> bool {
         // Jaeger writes ids in hexadecimal, Tempo in base64.
-        answer.is_some_and(|answer| mentions(&answer, &[span_id.to_owned(), base64(&unhex(span_id))]))
+        let forms = [span_id.to_owned(), base64(&unhex(span_id))];
+        self.spans(trace_id).iter().any(|span| forms.iter().any(|form| span["spanId"] == form.as_str()))
+    }
+
+    /// Whether a span of the stored trace carries the mark; `None` if no such trace is stored.
+    pub(super) fn marked(&self, trace_id: &str) -> Option<bool> {
+        let marks = |span: &Value| {
+            let attributes = span["attributes"].as_array().map(Vec::as_slice).unwrap_or_default();
+            attributes.iter().any(|one| one["key"] == "exemplar" && one["value"]["boolValue"] == true)
+        };
+        let spans = self.spans(trace_id);
+        (!spans.is_empty()).then(|| spans.iter().any(marks))
     }
 
     /// Sends one trace of one root span to the collector.
@@ -135,9 +155,9 @@ pub(super) fn config(root: &Path, options: Options) -> StackConfig {
         repo: repo(),
         ports: xtask::ports::Ports::free().unwrap(),
         programs: Some(programs),
-        service: options.service,
+        service: options.serve.then(|| build::service::build(&repo(), &settings, &mut Progress::silent()).unwrap()),
         protocol: options.protocol.unwrap_or(Protocol::Grpc),
-        watch: false,
+        watch: options.watch,
         overlays: options.overlays.iter().map(PathBuf::from).collect(),
         env: options
             .env
@@ -175,12 +195,12 @@ pub(super) fn names(stack: &Stack) -> Vec<Name> {
     stack.running().map(|(name, _)| name).collect()
 }
 
-fn mentions(value: &Value, any_of: &[String]) -> bool {
+fn collect_spans(value: Value, spans: &mut Vec<Value>) {
     match value {
-        Value::String(text) => any_of.contains(text),
-        Value::Array(items) => items.iter().any(|item| mentions(item, any_of)),
-        Value::Object(fields) => fields.values().any(|field| mentions(field, any_of)),
-        _ => false,
+        Value::Array(items) => items.into_iter().for_each(|item| collect_spans(item, spans)),
+        Value::Object(fields) if fields.contains_key("spanId") => spans.push(Value::Object(fields)),
+        Value::Object(fields) => fields.into_iter().for_each(|(_, field)| collect_spans(field, spans)),
+        _ => {}
     }
 }
 

@@ -21,7 +21,7 @@ fn a_stack_comes_up_scrapes_itself_and_leaves_nothing() {
     });
     let config = lab.stack.config().clone();
     let start = Instant::now();
-    let killed = lab.stack.stop(&mut Progress::default()).unwrap();
+    let killed = lab.stack.stop(&mut Progress::silent()).unwrap();
     println!("  down after {:?}", start.elapsed());
     assert!(killed.is_empty(), "{killed:?} had to be killed");
     assert!(taken_ports(&config).is_empty(), "{:?}", taken_ports(&config));
@@ -33,7 +33,7 @@ fn a_second_start_takes_over_what_runs_and_starts_only_what_does_not() {
     let mut lab = Lab::start(Options::default());
     let before: Vec<_> = lab.stack.running().map(|(name, identity)| (name, identity.clone())).collect();
     lab.stack.stop_one(Name::Prometheus, false).unwrap();
-    let again = Stack::start(lab.stack.config().clone(), &mut Progress::default()).unwrap();
+    let again = Stack::start(lab.stack.config().clone(), &mut Progress::silent()).unwrap();
     for (name, identity) in before {
         let now = again.running().find(|(running, _)| *running == name).unwrap().1.clone();
         assert_eq!(now == identity, name != Name::Prometheus, "{name:?}");
@@ -59,7 +59,7 @@ fn a_configuration_that_a_program_refuses_stops_the_start_and_everything_started
     std::fs::write(&broken, "processors: {tail_sampling: {no_such_key: 1}}\n").unwrap();
     let mut config = config(dir.path(), Options::default());
     config.overlays.push(broken);
-    let error = Stack::start(config.clone(), &mut Progress::default()).unwrap_err().to_string();
+    let error = Stack::start(config.clone(), &mut Progress::silent()).unwrap_err().to_string();
     assert!(error.contains("collector has ended") && error.contains("no_such_key"), "{error}");
     assert!(taken_ports(&config).is_empty(), "{:?}", taken_ports(&config));
 }
