@@ -77,6 +77,8 @@ pub mod attribute {
     pub const ERROR_TYPE: &str = "error.type";
     /// `http.request.method`, one of the known methods or `_OTHER`.
     pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
+    /// `http.request.method_original`: an unknown method as it was sent.
+    pub const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
     /// `http.response.status_code` as a number.
     pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
     /// `http.route`: the matched pattern, never the path.
@@ -85,6 +87,10 @@ pub mod attribute {
     pub const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
     /// `url.scheme`.
     pub const URL_SCHEME: &str = "url.scheme";
+    /// `url.path`.
+    pub const URL_PATH: &str = "url.path";
+    /// `url.query`.
+    pub const URL_QUERY: &str = "url.query";
     /// `section`: the phase of the work.
     pub const SECTION: &str = "section";
     /// `db.system.name`.
@@ -93,6 +99,8 @@ pub mod attribute {
     pub const DB_OPERATION_NAME: &str = "db.operation.name";
     /// `db.collection.name`.
     pub const DB_COLLECTION_NAME: &str = "db.collection.name";
+    /// `db.query.summary`: the operation and the collection.
+    pub const DB_QUERY_SUMMARY: &str = "db.query.summary";
     /// `cpu.mode`: `user` or `system`.
     pub const CPU_MODE: &str = "cpu.mode";
     /// `result`: what became of an exemplar.

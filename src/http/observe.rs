@@ -14,7 +14,7 @@ use axum::response::Response;
 use opentelemetry::trace::{Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 use otel_exemplars::BoundHistogram;
-use tracing::{Instrument as _, Span, field};
+use tracing::{Instrument as _, Span};
 
 use super::problem::Kind;
 use super::route::Route;
@@ -32,6 +32,9 @@ const OUTCOMES: usize = Kind::ALL.len() + 2;
 
 /// Paths and queries are shortened to this many bytes in spans.
 const MAX_URL_BYTES: usize = 512;
+
+/// The most attributes that a request's span begins with.
+const SPAN_ATTRIBUTES: usize = 7;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,28 +103,36 @@ impl Observed {
         })
     }
 
-    fn span(&self, request: &Request, method: usize, version: usize) -> Span {
+    fn span(&self, request: &Request, method: usize) -> Span {
         let Some(names) = &self.span_names else { return Span::none() };
         let parent = if self.reads_parent { traceparent::parent(request.headers()) } else { None };
         // The bridge takes the parent from the current context when the span is made.
         let _attached = parent.map(|parent| Context::new().with_remote_span_context(parent).attach());
+        tracing::info_span!("request", otel.name = names[method].as_str(), otel.kind = "server")
+    }
+
+    /// The attributes of a request's span. They are set on the span itself, as the bridge would copy each text and compare
+    /// each name with those that it treats specially.
+    fn attributes(&self, request: &Request, method: usize, version: usize) -> Vec<KeyValue> {
         let uri = request.uri();
-        let span = tracing::info_span!(
-            "request",
-            otel.name = names[method].as_str(),
-            otel.kind = "server",
-            http.request.method = METHODS[method],
-            http.request.method_original = field::Empty,
-            http.route = self.pattern,
-            url.path = short(uri.path()),
-            url.query = uri.query().map(short),
-            url.scheme = "http",
-            network.protocol.version = VERSIONS[version],
-        );
+        let path = match self.pattern {
+            Some(pattern) if pattern == uri.path() => KeyValue::new(attribute::URL_PATH, pattern),
+            _ => KeyValue::new(attribute::URL_PATH, short(uri.path()).to_owned()),
+        };
+        let mut attributes = Vec::with_capacity(SPAN_ATTRIBUTES);
+        attributes.extend([
+            KeyValue::new(attribute::HTTP_REQUEST_METHOD, METHODS[method]),
+            path,
+            KeyValue::new(attribute::URL_SCHEME, "http"),
+            KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, VERSIONS[version]),
+        ]);
+        attributes.extend(self.pattern.map(|pattern| KeyValue::new(attribute::HTTP_ROUTE, pattern)));
+        attributes.extend(uri.query().map(|query| KeyValue::new(attribute::URL_QUERY, short(query).to_owned())));
         if METHODS[method] == "_OTHER" {
-            span.record("http.request.method_original", short(request.method().as_str()));
+            let original = short(request.method().as_str()).to_owned();
+            attributes.push(KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, original));
         }
-        span
+        attributes
     }
 
     /// The histogram of this method, version and outcome, with its attributes.
@@ -146,10 +157,14 @@ impl Observed {
 pub(super) async fn observe(State(observed): State<Arc<Observed>>, request: Request, next: Next) -> Response {
     let method = names::method_index(request.method().as_str());
     let version = usize::from(request.version() != Version::HTTP_10);
-    let span = observed.span(&request, method, version);
+    let span = observed.span(&request, method);
+    let attributes = observed.span_names.is_some().then(|| observed.attributes(&request, method, version));
     let active = observed.instruments.active_requests.enter(method);
     let watch = Watch { observed, method, version, started: Instant::now(), _active: active, finished: false };
     async move {
+        if let Some(attributes) = attributes {
+            Context::map_current(|context| context.span().set_attributes(attributes));
+        }
         let mut response = next.run(request).await;
         let outcome = response.extensions().get().map_or(Outcome::Good, |kind| Outcome::Refused(*kind));
         watch.finish(outcome, response.headers_mut());

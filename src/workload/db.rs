@@ -164,9 +164,12 @@ impl Database {
 
     async fn select(&self, count: u32, latency: Duration) -> Result<Vec<Product>, Failure> {
         let pool = self.open().await.map_err(Failure::DatabaseUnavailable)?;
+        // On a connection, as the pool's own stream of rows enters the current span once for each of them.
+        let mut connection = pool.acquire().await.map_err(failure)?;
         let rows: Vec<(i64, String, String, i64, i64)> =
-            sqlx::query_as(QUERY).bind(count).fetch_all(pool).await.map_err(failure)?;
-        // Added after the connection is free again: a slow request shall not take one away from fast ones.
+            sqlx::query_as(QUERY).bind(count).fetch_all(&mut *connection).await.map_err(failure)?;
+        // The latency comes when the connection is free again: a slow request shall not take one away from fast ones.
+        drop(connection);
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }

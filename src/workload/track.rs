@@ -12,10 +12,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::{Instrument as _, Span, field};
+use opentelemetry::trace::{Status, TraceContextExt as _};
+use opentelemetry::{Context, KeyValue};
+use tracing::{Instrument as _, Span};
 
 use super::{CANCELLED, Failure};
-use crate::names::Section;
+use crate::names::{Section, attribute};
 use crate::telemetry::Instruments;
 
 /// Tracks the phases of one request and remembers how long they took.
@@ -74,27 +76,26 @@ impl Track {
     }
 }
 
-/// The span of a phase. The database phase is a client span with the attributes of the conventions.
+/// The span of a phase. The database phase is a client span.
 fn span(section: Section) -> Span {
     // A span's name and fields are static, so each phase has its own line here.
     match section {
-        Section::DbQuery => tracing::info_span!(
-            "db_query",
-            otel.kind = "client",
-            otel.status_code = field::Empty,
-            error.r#type = field::Empty,
-            db.system.name = super::db::SYSTEM,
-            db.operation.name = super::db::OPERATION,
-            db.collection.name = super::db::COLLECTION,
-            db.query.summary = super::db::SUMMARY,
-        ),
-        Section::CpuLoop => {
-            tracing::info_span!("cpu_loop", otel.status_code = field::Empty, error.r#type = field::Empty)
-        }
-        Section::JsonEncode => {
-            tracing::info_span!("json_encode", otel.status_code = field::Empty, error.r#type = field::Empty)
-        }
+        Section::DbQuery => tracing::info_span!("db_query", otel.kind = "client"),
+        Section::CpuLoop => tracing::info_span!("cpu_loop"),
+        Section::JsonEncode => tracing::info_span!("json_encode"),
     }
+}
+
+/// The attributes of a phase's span: those of the conventions for a database client.
+fn attributes(section: Section) -> Option<[KeyValue; 4]> {
+    (section == Section::DbQuery).then(|| {
+        [
+            KeyValue::new(attribute::DB_SYSTEM_NAME, super::db::SYSTEM),
+            KeyValue::new(attribute::DB_OPERATION_NAME, super::db::OPERATION),
+            KeyValue::new(attribute::DB_COLLECTION_NAME, super::db::COLLECTION),
+            KeyValue::new(attribute::DB_QUERY_SUMMARY, super::db::SUMMARY),
+        ]
+    })
 }
 
 /// Measures a phase from inside its span.
@@ -107,6 +108,10 @@ struct Timer<'a> {
 
 impl<'a> Timer<'a> {
     fn start(section: Section, instruments: &'a Instruments) -> Self {
+        // Straight to the span: the bridge would copy each text.
+        if let Some(attributes) = attributes(section) {
+            Context::map_current(|context| context.span().set_attributes(attributes));
+        }
         Self { section, instruments, started: Instant::now(), finished: false }
     }
 
@@ -119,9 +124,11 @@ impl<'a> Timer<'a> {
     fn record(&self, error_type: Option<&'static str>) -> f64 {
         let seconds = self.started.elapsed().as_secs_f64();
         if let Some(error_type) = error_type {
-            let span = Span::current();
-            span.record("otel.status_code", "ERROR");
-            span.record("error.type", error_type);
+            Context::map_current(|context| {
+                let span = context.span();
+                span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type));
+                span.set_status(Status::error(""));
+            });
         }
         self.instruments.section(self.section).record(seconds);
         tracing::debug!(section = self.section.name(), seconds, error_type, "phase finished");

@@ -38,14 +38,6 @@ pub fn available(repo: &Path, settings: &Settings) -> Result<(), String> {
     asks(&["compose", "version"]).map_err(|answer| format!("Docker has no compose plugin ({answer})"))
 }
 
-/// Whether `docker compose` is there, engine or not.
-///
-/// # Errors
-/// What `docker` said instead.
-pub fn has_plugin() -> Result<(), String> {
-    asks(&["compose", "version"])
-}
-
 fn asks(args: &[&str]) -> Result<(), String> {
     match Command::new("docker").args(args).stdin(Stdio::null()).output() {
         Ok(output) if output.status.success() => Ok(()),

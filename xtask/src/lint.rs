@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use crate::compose;
 use crate::config::Settings;
-use crate::programs::{COLLECTOR, PROMTOOL, Places, Program, TEMPO};
+use crate::programs::{COLLECTOR, COMPOSE, PROMTOOL, Places, Program, TEMPO};
 use crate::progress::{Progress, human};
 
 /// Configurations that are laid over the collector's own, each checked together with it.
@@ -101,7 +100,7 @@ fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec
         })
     };
     checks.push(("tempo -config.verify".to_owned(), Box::new(tempo)));
-    checks.push(("docker compose config".to_owned(), Box::new(move || check_compose(repo))));
+    checks.push(("docker compose config".to_owned(), Box::new(move || check_compose(settings, repo, places))));
     checks
 }
 
@@ -119,16 +118,11 @@ fn validate_collector(settings: &Settings, repo: &Path, places: &Places, overlay
     })
 }
 
-/// The compose file cannot be checked without Docker's own plugin, and a machine that builds and
-/// tests everything else need not have it.
-fn check_compose(repo: &Path) -> Outcome {
-    if !repo.join("docker-compose.yml").is_file() {
-        return Outcome::Skipped("there is no docker-compose.yml".to_owned());
-    }
-    match compose::has_plugin() {
-        Err(reason) => Outcome::Skipped(format!("no docker compose here ({reason})")),
-        Ok(()) => run(Command::new("docker").args(["compose", "config", "--quiet"]).current_dir(repo)),
-    }
+/// Compose reads its file without an engine, so the program alone is enough.
+fn check_compose(settings: &Settings, repo: &Path, places: &Places) -> Outcome {
+    with_program(places, &COMPOSE, settings.ci, |compose| {
+        run(Command::new(compose).args(["config", "--quiet"]).current_dir(repo))
+    })
 }
 
 fn with_program(places: &Places, program: &Program, required: bool, check: impl Fn(PathBuf) -> Outcome) -> Outcome {

@@ -61,6 +61,15 @@ pub const JAEGER: Program = Program {
     before_major: 2,
     because: "the second line takes a configuration file instead of flags",
 };
+/// Docker Compose as a program of its own.
+pub const COMPOSE: Program = Program {
+    name: "docker-compose",
+    files: &["docker-compose"],
+    version: "version",
+    from: (2, 20),
+    before_major: u32::MAX,
+    because: "older ones do not know the compose file's form",
+};
 
 /// Where programs are looked for, in order.
 #[derive(Debug, Clone)]

@@ -18,6 +18,9 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Stream};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SimpleSpanProcessor, SpanData, SpanExporter};
 use otel_exemplars::{BoundHistogram, Exemplars};
 
+#[path = "support/paired.rs"]
+mod paired;
+
 /// 14 bounds, 15 buckets; the recorded values fill three of them.
 const BOUNDARIES: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const VALUES: [f64; 3] = [0.003, 0.3, 3.0];
@@ -126,6 +129,19 @@ fn export(c: &mut Criterion) {
                     |b| if let Some(c) = compression { b.with_compression(c) } else { b },
                 )
                 .expect("the defaults are valid");
+            let run = |export: &dyn Fn(&ResourceMetrics)| {
+                let metrics = bed.collect();
+                let start = Instant::now();
+                export(&metrics);
+                start.elapsed()
+            };
+            paired::compare(
+                &format!("export of {series} series with 3 exemplars each, {name}"),
+                30,
+                1,
+                || run(&|metrics| runtime.block_on(stock.export(metrics)).expect("the sink takes all")),
+                || run(&|metrics| runtime.block_on(ours.export(metrics)).expect("the sink takes all")),
+            );
             group.bench_function(BenchmarkId::new(format!("3 exemplars per series, {name}"), series), |b| {
                 let before = exemplars.stats().shipped;
                 let mut exports = 0;

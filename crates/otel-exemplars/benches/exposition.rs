@@ -14,7 +14,7 @@
 //! | OpenMetrics without exemplars | 18 | 0.09 |
 //! | OpenMetrics with 30,000 exemplars | 42 | 0.22 |
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use opentelemetry::metrics::MeterProvider as _;
@@ -29,6 +29,9 @@ use opentelemetry_sdk::metrics::{
 use opentelemetry_sdk::trace::{SdkTracerProvider, SimpleSpanProcessor, SpanData, SpanExporter};
 use otel_exemplars::Exemplars;
 use prometheus::{Encoder as _, Registry, TextEncoder};
+
+#[path = "support/paired.rs"]
+mod paired;
 
 const METRICS: usize = 5;
 const SERIES: usize = 2_000;
@@ -132,6 +135,25 @@ fn exposition(c: &mut Criterion) {
     let page = with.render(OPEN_METRICS).expect("the reader has a provider");
     let found = page.body.matches("trace_id").count();
     assert_eq!(found, METRICS * SERIES * VALUES.len(), "every exemplar is on the page");
+    let timed = |page: &dyn Fn() -> Vec<u8>| {
+        let start = Instant::now();
+        std::hint::black_box(page());
+        start.elapsed()
+    };
+    let stock = || {
+        let mut page = Vec::new();
+        TextEncoder::new().encode(&registry.gather(), &mut page).expect("a Vec takes all bytes");
+        page
+    };
+    let ours = |accept| with.render(accept).expect("the reader has a provider").body.into_bytes();
+    paired::compare("/metrics, text 0.0.4", 20, 1, || timed(&stock), || timed(&|| ours(None)));
+    paired::compare(
+        "/metrics, OpenMetrics with 3 exemplars per series",
+        20,
+        1,
+        || timed(&stock),
+        || timed(&|| ours(OPEN_METRICS)),
+    );
     group.bench_function("OpenMetrics with 3 exemplars per series", |b| {
         b.iter(|| with.render(OPEN_METRICS).expect("the reader has a provider"));
     });

@@ -13,6 +13,9 @@ use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use otel_exemplars::{BoundHistogram, Exemplars};
 
+#[path = "support/paired.rs"]
+mod paired;
+
 const BOUNDARIES: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const VALUE: f64 = 0.03;
 
@@ -176,5 +179,44 @@ fn side_by_side(bed: &Bed, iterations: u64, record: impl Fn(usize) + Sync) -> Du
     })
 }
 
-criterion_group!(benches, one_thread, winners, two_threads);
+/// What the goal is about, in turns; nanoseconds are too few for runs that lie minutes apart.
+fn in_turns(_: &mut Criterion) {
+    const RECORDS: u32 = 4_096;
+    let (bed, unsampled) = (Bed::new(Sampler::AlwaysOn), Bed::new(Sampler::AlwaysOff));
+    let stock = bed.stock(0);
+    let timed = |record: &dyn Fn(f64)| {
+        let start = Instant::now();
+        (0..RECORDS).for_each(|_| record(black_box(VALUE)));
+        start.elapsed()
+    };
+    let compare = |what, ours: BoundHistogram| {
+        ours.record(VALUE);
+        paired::compare(
+            what,
+            400,
+            RECORDS,
+            || timed(&|value| stock.record(value)),
+            || timed(&|value| ours.record(value)),
+        );
+    };
+    let current = bed.span().attach();
+    compare("record, slot taken, sampled span", bed.ours(0));
+    drop(current);
+    let _current = unsampled.span().attach();
+    compare("record, slot free, unsampled span", bed.ours(1));
+    let counter = bed.meters.meter("stock").u64_counter("stock.counter").build().bind(&[]);
+    let ours = bed.exemplars.meter(&bed.meters, InstrumentationScope::builder("ours").build());
+    let ours = ours.u64_counter("ours.counter").build().bind(&[]);
+    let _current = bed.span().attach();
+    ours.add(1);
+    paired::compare(
+        "counter, slot taken, sampled span",
+        400,
+        RECORDS,
+        || timed(&|_| counter.add(1)),
+        || timed(&|_| ours.add(1)),
+    );
+}
+
+criterion_group!(benches, in_turns, one_thread, winners, two_threads);
 criterion_main!(benches);

@@ -9,6 +9,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
+#[cfg(any(feature = "http", feature = "grpc"))]
+use crate::carrier::{Carrier, spans};
 use crate::exemplar::SpanKey;
 use crate::hub::{Exemplars, MARK};
 use crate::stats::DropReason;
@@ -62,11 +64,36 @@ pub struct AcknowledgingExporter<E> {
     inner: E,
     exemplars: Exemplars,
     rejections: Rejections,
+    #[cfg(any(feature = "http", feature = "grpc"))]
+    carried: Option<Carried>,
+}
+
+/// What it takes to send the spans below a stock exporter instead of through it.
+#[cfg(any(feature = "http", feature = "grpc"))]
+#[derive(Debug)]
+struct Carried {
+    carrier: Arc<Carrier>,
+    resource: Resource,
 }
 
 impl<E: SpanExporter> AcknowledgingExporter<E> {
-    pub(crate) fn new(exemplars: Exemplars, inner: E, rejections: Rejections) -> Self {
-        Self { inner, exemplars, rejections }
+    /// For a stock exporter, whose transport swaps the request.
+    #[cfg(any(feature = "http", feature = "grpc"))]
+    pub(crate) fn carried(exemplars: Exemplars, inner: E, carrier: Arc<Carrier>, rejections: Rejections) -> Self {
+        let resource = Resource::builder_empty().build();
+        Self { inner, exemplars, rejections, carried: Some(Carried { carrier, resource }) }
+    }
+
+    async fn send(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        #[cfg(any(feature = "http", feature = "grpc"))]
+        if let Some(Carried { carrier, resource }) = &self.carried {
+            carrier.load(spans::request(resource, &batch));
+            drop(batch);
+            let result = self.inner.export(Vec::new()).await;
+            carrier.unload();
+            return result;
+        }
+        self.inner.export(batch).await
     }
 }
 
@@ -77,7 +104,13 @@ impl Exemplars {
     /// [`http_span_exporter`](Self::http_span_exporter) or [`grpc_span_exporter`](Self::grpc_span_exporter) for them,
     /// which see the answer itself.
     pub fn acknowledging<E: SpanExporter>(&self, exporter: E) -> AcknowledgingExporter<E> {
-        AcknowledgingExporter::new(self.clone(), exporter, Rejections::default())
+        AcknowledgingExporter {
+            inner: exporter,
+            exemplars: self.clone(),
+            rejections: Rejections::default(),
+            #[cfg(any(feature = "http", feature = "grpc"))]
+            carried: None,
+        }
     }
 }
 
@@ -89,7 +122,7 @@ impl<E: SpanExporter> SpanExporter for AcknowledgingExporter<E> {
             (SpanKey { trace_id: ids.trace_id(), span_id: ids.span_id() }, Settlement::of(span))
         }));
         self.rejections.take();
-        let result = self.inner.export(batch).await;
+        let result = self.send(batch).await;
         let exported = match (&result, self.rejections.take()) {
             (Err(_), _) => Err(DropReason::SpanExportFailed),
             (Ok(()), true) => Err(DropReason::PartialSuccess),
@@ -108,6 +141,10 @@ impl<E: SpanExporter> SpanExporter for AcknowledgingExporter<E> {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
+        #[cfg(any(feature = "http", feature = "grpc"))]
+        if let Some(carried) = &mut self.carried {
+            carried.resource = resource.clone();
+        }
         self.inner.set_resource(resource);
     }
 }

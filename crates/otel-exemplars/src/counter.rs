@@ -58,9 +58,14 @@ impl BoundCounter {
     #[inline]
     #[expect(clippy::cast_precision_loss, reason = "an exemplar's value is a double in every format that carries it")]
     pub fn add(&self, increment: u64) {
-        self.sdk.add(increment);
+        // As in `BoundHistogram::record`.
         if let Some((series, hub)) = &self.exemplars {
-            hub.consider(series, increment as f64);
+            let slot = series.only_slot();
+            if let Some(window) = hub.free(slot) {
+                self.sdk.add(increment);
+                return hub.offer(series, slot, window, increment as f64);
+            }
         }
+        self.sdk.add(increment);
     }
 }

@@ -32,6 +32,8 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use std::time::SystemTime;
+
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 
@@ -67,18 +69,16 @@ pub struct Page {
     pub body: String,
 }
 
-/// Where the writer finds the exemplars of the points that it writes.
+/// Where the writer finds the exemplars of the metrics that it writes.
 pub(crate) trait ExemplarLookup {
-    /// The exemplars of one point, at most one per bucket of a histogram and at most one of a counter.
-    fn of_point(
-        &self,
-        scope: &InstrumentationScope,
-        metric: &str,
-        attributes: &mut dyn Iterator<Item = &KeyValue>,
-    ) -> Vec<Exemplar>;
+    /// `None` when no point of the metric has exemplars, so that none has to be asked for.
+    fn of_metric(&self, scope: &InstrumentationScope, metric: &str) -> Option<&dyn PointExemplars>;
+}
 
-    /// False when no point of the metric has exemplars, so that none has to be asked for.
-    fn has_metric(&self, scope: &InstrumentationScope, metric: &str) -> bool;
+/// The exemplars of one metric.
+pub(crate) trait PointExemplars {
+    /// Those of the point with these attributes that may be shown at `now`.
+    fn exemplars_of(&self, attributes: &[&KeyValue], now: SystemTime) -> Vec<Exemplar>;
 }
 
 /// Writes the page, and warns of what it cannot hold, once per metric and reason in the life of the process.

@@ -10,6 +10,7 @@ use crate::bound::BoundCache;
 use crate::hub::Hub;
 use crate::meter::SeriesSource;
 use crate::series::Series;
+use crate::slot::Slot;
 
 /// A histogram of `f64` values; cheap to clone.
 ///
@@ -62,10 +63,21 @@ impl BoundHistogram {
     /// Records a value and offers it as an exemplar; values that are not finite are recorded only.
     #[inline]
     pub fn record(&self, value: f64) {
+        if let Some((series, hub)) = &self.exemplars {
+            let slot = series.slot(value);
+            if let Some(window) = hub.free(slot) {
+                return self.record_and_offer(hub, series, slot, window, value);
+            }
+        }
+        // The last call: nothing has to be kept on the stack for after the SDK's lock, which would wait for it.
+        self.sdk.record(value);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_and_offer(&self, hub: &Hub, series: &Arc<Series>, slot: &Slot, window: u64, value: f64) {
         self.sdk.record(value);
         // After the SDK has counted the value: see `Exemplar::time`.
-        if let Some((series, hub)) = &self.exemplars {
-            hub.consider(series, value);
-        }
+        hub.offer(series, slot, window, value);
     }
 }

@@ -80,20 +80,21 @@ impl Exemplars {
 }
 
 impl Hub {
-    /// Offers a recorded value: two loads and a search of the bounds where the slot is taken, as it nearly always is.
+    /// The window in which `slot` is free, if it is: two loads where it is taken, as it nearly always is.
     #[inline]
-    pub(crate) fn consider(&self, series: &Arc<Series>, value: f64) {
-        let slot = series.slot(value);
+    pub(crate) fn free(&self, slot: &Slot) -> Option<u64> {
         let window = self.window.current();
-        if !slot.is_taken(window) && value.is_finite() {
-            self.offer(series, slot, window, value);
-        }
+        (!slot.is_taken(window)).then_some(window)
     }
 
-    /// A record met a slot that is free in `window`. It becomes the exemplar if the current span can be marked.
+    /// A record met a slot that was free in `window`, and the SDK has counted its value by now. It becomes the exemplar
+    /// if the current span can be marked.
     #[cold]
     #[inline(never)]
-    fn offer(&self, series: &Arc<Series>, slot: &Slot, window: u64, value: f64) {
+    pub(crate) fn offer(&self, series: &Arc<Series>, slot: &Slot, window: u64, value: f64) {
+        if !value.is_finite() {
+            return;
+        }
         Context::map_current(|context| {
             if !context.has_active_span() {
                 return;

@@ -11,7 +11,7 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, Re
 
 use crate::exemplar::Exemplar;
 use crate::room::Picked;
-use crate::series::{MetricKey, Metrics, Series};
+use crate::series::{Metrics, Series};
 
 /// What became of the exemplars that were to leave with a request.
 #[derive(Debug, Default)]
@@ -48,12 +48,14 @@ pub(crate) fn load(
             if of_series.is_empty() {
                 break;
             }
-            let Some(known) = registry.get(&MetricKey::new(scope.scope(), metric.name())) else { continue };
+            let Some(known) = registry.get(scope.scope(), metric.name()) else { continue };
             let Some(data) = &mut otlp_metric.data else { continue };
-            for (attributes, (bounds, exemplars)) in attributes_of(metric).iter().zip(exemplars_of(data)) {
+            let mut points = exemplars_of(data);
+            for_each_point(metric, |attributes| {
+                let Some((bounds, exemplars)) = points.next() else { return };
+                // An SDK that fills exemplars itself has chosen its own.
                 if !exemplars.is_empty() {
-                    // An SDK that fills exemplars itself has chosen its own.
-                    continue;
+                    return;
                 }
                 for series in known.of_point(attributes) {
                     for picked in of_series.remove(&Arc::as_ptr(series)).unwrap_or_default() {
@@ -66,7 +68,7 @@ pub(crate) fn load(
                     }
                 }
                 exemplars.sort_by_key(|exemplar| order(bounds, exemplar));
-            }
+            });
         }
     }
     for picked in of_series.into_values().flatten() {
@@ -97,16 +99,25 @@ fn time_of(metric: &Metric) -> Option<SystemTime> {
     })
 }
 
-/// The attributes of each data point.
-fn attributes_of(metric: &Metric) -> Vec<Vec<&KeyValue>> {
+/// Calls `visit` with the attributes of each data point.
+fn for_each_point(metric: &Metric, mut visit: impl FnMut(&[&KeyValue])) {
+    /// Fills one buffer again and again.
+    macro_rules! each {
+        ($data:expr) => {{
+            let mut attributes = Vec::new();
+            for point in $data.data_points() {
+                attributes.clear();
+                attributes.extend(point.attributes());
+                visit(&attributes);
+            }
+        }};
+    }
     with_data!(metric, data => match data {
-        MetricData::Histogram(histogram) => histogram.data_points().map(|p| p.attributes().collect()).collect(),
-        MetricData::ExponentialHistogram(histogram) => {
-            histogram.data_points().map(|p| p.attributes().collect()).collect()
-        }
-        MetricData::Sum(sum) => sum.data_points().map(|p| p.attributes().collect()).collect(),
-        MetricData::Gauge(_) => Vec::new(),
-    })
+        MetricData::Histogram(histogram) => each!(histogram),
+        MetricData::ExponentialHistogram(histogram) => each!(histogram),
+        MetricData::Sum(sum) => each!(sum),
+        MetricData::Gauge(_) => {}
+    });
 }
 
 /// The explicit bounds and the exemplars of each data point; points without buckets have no bounds.

@@ -10,7 +10,7 @@ use crate::attributes::normalize;
 use crate::counter::Counter;
 use crate::histogram::Histogram;
 use crate::hub::Exemplars;
-use crate::series::{MetricKey, Series};
+use crate::series::Series;
 
 /// The SDK's default boundaries (metrics SDK specification, "Explicit Bucket Histogram Aggregation").
 const DEFAULT_BOUNDARIES: [f64; 15] =
@@ -62,7 +62,7 @@ impl SeriesSource {
         if !hub.settings.enabled {
             return None;
         }
-        hub.registry.series(MetricKey::new(&self.scope, &self.name), normalize(attributes), &self.bounds)
+        hub.registry.series(&self.scope, &self.name, normalize(attributes), &self.bounds)
     }
 }
 

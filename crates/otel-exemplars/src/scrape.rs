@@ -9,9 +9,9 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 
 use crate::exemplar::Exemplar;
-use crate::exposition::{self, ExemplarLookup, Page};
+use crate::exposition::{self, ExemplarLookup, Page, PointExemplars};
 use crate::hub::Exemplars;
-use crate::series::{MetricKey, Metrics};
+use crate::series::{MetricSeries, Metrics};
 
 /// Renders the metrics of one reader; cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,33 +42,19 @@ impl Exposition {
         let mut metrics = ResourceMetrics::default();
         self.reader.collect(&mut metrics)?;
         let registry = self.exemplars.0.registry.read();
-        let exposed = Exposed { registry: &registry, now: SystemTime::now() };
         let format = exposition::negotiate(accept);
-        Ok(Page { content_type: format.content_type(), body: exposition::write(format, &metrics, &exposed) })
+        Ok(Page { content_type: format.content_type(), body: exposition::write(format, &metrics, &*registry) })
     }
 }
 
-struct Exposed<'a> {
-    registry: &'a Metrics,
-    now: SystemTime,
+impl ExemplarLookup for Metrics {
+    fn of_metric(&self, scope: &InstrumentationScope, metric: &str) -> Option<&dyn PointExemplars> {
+        self.get(scope, metric).map(|series| series as &dyn PointExemplars)
+    }
 }
 
-impl ExemplarLookup for Exposed<'_> {
-    fn of_point(
-        &self,
-        scope: &InstrumentationScope,
-        metric: &str,
-        attributes: &mut dyn Iterator<Item = &KeyValue>,
-    ) -> Vec<Exemplar> {
-        let Some(known) = self.registry.get(&MetricKey::new(scope, metric)) else { return Vec::new() };
-        let attributes: Vec<_> = attributes.collect();
-        let mut exemplars: Vec<_> =
-            known.of_point(&attributes).into_iter().flat_map(|series| series.exposed(self.now)).collect();
-        exemplars.sort_by(|a, b| a.value.total_cmp(&b.value));
-        exemplars
-    }
-
-    fn has_metric(&self, scope: &InstrumentationScope, metric: &str) -> bool {
-        self.registry.get(&MetricKey::new(scope, metric)).is_some()
+impl PointExemplars for MetricSeries {
+    fn exemplars_of(&self, attributes: &[&KeyValue], now: SystemTime) -> Vec<Exemplar> {
+        self.of_point(attributes).flat_map(|series| series.exposed(now)).collect()
     }
 }

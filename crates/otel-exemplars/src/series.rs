@@ -17,45 +17,89 @@ use crate::sync::{Mutex, lock};
 /// than this, so that what is shown still resolves.
 pub(crate) const EXPOSED_FOR: Duration = Duration::from_secs(300);
 
-/// Up to how many bounds counting is faster than a binary search.
-const COUNTED_BOUNDS: usize = 32;
+/// Buckets of a block. The SDK's default boundaries and those of the semantic conventions make 16 and 15 buckets.
+const BLOCK: usize = 16;
+
+/// Slots and the upper bounds of their buckets. Arrays of a fixed length inside the series: a search without a length to
+/// check or a pointer to follow takes half the time, and it is most of what a record costs here.
+#[derive(Debug)]
+struct Block {
+    /// Inclusive; infinite from the last bucket on.
+    bounds: [f64; BLOCK],
+    slots: [Slot; BLOCK],
+}
+
+impl Block {
+    fn new(bounds: &[f64]) -> Self {
+        Self {
+            bounds: std::array::from_fn(|at| bounds.get(at).copied().unwrap_or(f64::INFINITY)),
+            slots: std::array::from_fn(|_| Slot::new()),
+        }
+    }
+
+    /// The place of the bucket that counts `value`, if the last bound is not below it.
+    #[inline]
+    fn place(&self, value: f64) -> usize {
+        // The remainder changes nothing for such values, and spares the check of the index.
+        self.bounds.partition_point(|bound| *bound < value) % BLOCK
+    }
+}
 
 /// One time series with a slot per bucket.
 #[derive(Debug)]
 pub(crate) struct Series {
+    /// The first buckets, mostly all of them.
+    first: Block,
+    /// Further buckets, ascending; the very last bound is infinite.
+    further: Box<[Block]>,
     /// Sorted by key, each key once.
     pub(crate) attributes: Vec<KeyValue>,
-    bounds: Arc<[f64]>,
-    slots: Box<[Slot]>,
     /// The newest acknowledged exemplar of each bucket, for `/metrics`; empty until there is one.
     exposed: Mutex<Vec<Option<Exemplar>>>,
 }
 
 impl Series {
-    fn new(attributes: Vec<KeyValue>, bounds: Arc<[f64]>) -> Self {
-        let slots = (0..=bounds.len()).map(|_| Slot::new()).collect();
-        Self { attributes, bounds, slots, exposed: Mutex::new(Vec::new()) }
+    fn new(attributes: Vec<KeyValue>, bounds: &[f64]) -> Self {
+        let block = |number: usize| Block::new(&bounds[number * BLOCK..]);
+        // There is one bucket more than there are bounds, so the last block is never empty.
+        let further = (1..=bounds.len() / BLOCK).map(block).collect();
+        Self { first: block(0), further, attributes, exposed: Mutex::new(Vec::new()) }
     }
 
     /// The slot of the bucket in which the SDK counts `value`: bounds are inclusive upper ones.
     #[inline]
     pub(crate) fn slot(&self, value: f64) -> &Slot {
-        &self.slots[self.bucket(value)]
+        let (_, block) = self.block(value);
+        &block.slots[block.place(value)]
     }
 
+    /// The slot of a series without bounds.
     #[inline]
+    pub(crate) fn only_slot(&self) -> &Slot {
+        &self.first.slots[0]
+    }
+
     fn bucket(&self, value: f64) -> usize {
-        // Counting all bounds compiles to a few vector instructions, which beat a search whose steps wait for each other.
-        if self.bounds.len() <= COUNTED_BOUNDS {
-            self.bounds.iter().map(|bound| usize::from(*bound < value)).sum()
-        } else {
-            self.bounds.partition_point(|bound| *bound < value)
-        }
+        let (number, block) = self.block(value);
+        number * BLOCK + block.place(value)
+    }
+
+    /// The block with the bucket of `value`, and its number.
+    #[inline]
+    fn block(&self, value: f64) -> (usize, &Block) {
+        if value <= self.first.bounds[BLOCK - 1] { (0, &self.first) } else { self.further_block(value) }
+    }
+
+    /// The same where the first block does not count `value`; the first one for what is no number.
+    #[inline(never)]
+    fn further_block(&self, value: f64) -> (usize, &Block) {
+        let at = self.further.partition_point(|block| block.bounds[BLOCK - 1] < value);
+        self.further.get(at).map_or((0, &self.first), |block| (at + 1, block))
     }
 
     pub(crate) fn expose(&self, exemplar: Exemplar) {
         let mut exposed = lock(&self.exposed);
-        exposed.resize(self.slots.len(), None);
+        exposed.resize(BLOCK * (1 + self.further.len()), None);
         let place = &mut exposed[self.bucket(exemplar.value)];
         if place.is_none_or(|shown| shown.time <= exemplar.time) {
             *place = Some(exemplar);
@@ -80,28 +124,11 @@ pub(crate) struct MetricSeries {
 impl MetricSeries {
     /// The series that a data point aggregates: the one with its attributes, or, where a view dropped some of them,
     /// all that hold the remaining ones.
-    pub(crate) fn of_point(&self, attributes: &[&KeyValue]) -> Vec<&Arc<Series>> {
-        if let Some(series) = self.series.get(attributes.iter().copied()) {
-            return vec![series];
-        }
-        if attributes.len() >= self.widest {
-            return Vec::new();
-        }
+    pub(crate) fn of_point<'a>(&'a self, attributes: &'a [&KeyValue]) -> impl Iterator<Item = &'a Arc<Series>> {
+        let exact = self.series.get(attributes.iter().copied());
+        let narrowed = exact.is_none() && attributes.len() < self.widest;
         let holds = |series: &&Arc<Series>| contains_all(&series.attributes, attributes.iter().copied());
-        self.series.values().filter(holds).collect()
-    }
-}
-
-/// What names a metric: its scope and its name, which instruments compare without case.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct MetricKey {
-    scope: InstrumentationScope,
-    name: String,
-}
-
-impl MetricKey {
-    pub(crate) fn new(scope: &InstrumentationScope, name: &str) -> Self {
-        Self { scope: scope.clone(), name: name.to_ascii_lowercase() }
+        exact.into_iter().chain(narrowed.then(|| self.series.values().filter(holds)).into_iter().flatten())
     }
 }
 
@@ -112,15 +139,16 @@ pub(crate) struct Registry {
     metrics: RwLock<Metrics>,
 }
 
+/// The series by metric. A metric is named by its scope and its name, which instruments compare without case.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    by_key: HashMap<MetricKey, MetricSeries>,
+    by_scope: HashMap<InstrumentationScope, HashMap<String, MetricSeries>>,
     series: usize,
 }
 
 impl Metrics {
-    pub(crate) fn get(&self, key: &MetricKey) -> Option<&MetricSeries> {
-        self.by_key.get(key)
+    pub(crate) fn get(&self, scope: &InstrumentationScope, metric: &str) -> Option<&MetricSeries> {
+        self.by_scope.get(scope)?.get(&metric.to_ascii_lowercase())
     }
 }
 
@@ -136,20 +164,21 @@ impl Registry {
     /// The series with these normalized attributes, made on first use; `None` over the bound on series.
     pub(crate) fn series(
         &self,
-        metric: MetricKey,
+        scope: &InstrumentationScope,
+        metric: &str,
         attributes: Vec<KeyValue>,
-        bounds: &Arc<[f64]>,
+        bounds: &[f64],
     ) -> Option<Arc<Series>> {
         let mut metrics = self.metrics.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Metrics { by_key, series: count } = &mut *metrics;
-        let of_metric = by_key.entry(metric).or_default();
+        let Metrics { by_scope, series: count } = &mut *metrics;
+        let of_metric = by_scope.entry(scope.clone()).or_default().entry(metric.to_ascii_lowercase()).or_default();
         if let Some(series) = of_metric.series.get(attributes.iter()) {
             return Some(Arc::clone(series));
         }
         if *count >= self.max_series {
             return None;
         }
-        let series = Arc::new(Series::new(attributes.clone(), Arc::clone(bounds)));
+        let series = Arc::new(Series::new(attributes.clone(), bounds));
         of_metric.widest = of_metric.widest.max(attributes.len());
         of_metric.series.insert(attributes, Arc::clone(&series));
         *count += 1;
@@ -163,8 +192,8 @@ mod tests {
 
     use super::*;
 
-    fn key(name: &str) -> MetricKey {
-        MetricKey::new(&InstrumentationScope::builder("s").build(), name)
+    fn scope() -> InstrumentationScope {
+        InstrumentationScope::builder("s").build()
     }
 
     fn exemplar(value: f64, time: SystemTime) -> Exemplar {
@@ -173,36 +202,54 @@ mod tests {
 
     #[test]
     fn a_value_on_a_bound_belongs_to_the_bucket_below_it_as_in_the_sdk() {
-        let series = Series::new(vec![], Arc::from([1.0, 5.0]));
+        let series = Series::new(vec![], &[1.0, 5.0]);
         assert_eq!([0.0, 1.0, 1.1, 5.0, 9.0].map(|value| series.bucket(value)), [0, 0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn each_bucket_has_a_slot_of_its_own_however_many_there_are() {
+        for count in [0_u32, 1, 14, 15, 16, 17, 31, 32, 33, 100] {
+            let bounds: Vec<f64> = (1..=count).map(f64::from).collect();
+            let series = Series::new(vec![], &bounds);
+            let values = || (0..=count).map(|bucket| f64::from(bucket) + 0.5);
+            let buckets: Vec<usize> = values().map(|value| series.bucket(value)).collect();
+            assert!(buckets.iter().copied().eq(0..=count as usize), "{count} bounds: {buckets:?}");
+            let mut slots: Vec<*const Slot> = values().map(|value| std::ptr::from_ref(series.slot(value))).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            assert_eq!(slots.len(), count as usize + 1);
+            for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                series.slot(odd);
+            }
+        }
     }
 
     #[test]
     fn series_beyond_the_bound_have_no_slots() {
         let registry = Registry::new(1);
-        let bounds: Arc<[f64]> = Arc::from([1.0]);
-        let first = registry.series(key("m"), vec![KeyValue::new("a", 1)], &bounds).unwrap();
-        assert!(Arc::ptr_eq(&first, &registry.series(key("M"), vec![KeyValue::new("a", 1)], &bounds).unwrap()));
-        assert!(registry.series(key("m"), vec![KeyValue::new("a", 2)], &bounds).is_none());
+        let bounds = [1.0];
+        let first = registry.series(&scope(), "m", vec![KeyValue::new("a", 1)], &bounds).unwrap();
+        assert!(Arc::ptr_eq(&first, &registry.series(&scope(), "M", vec![KeyValue::new("a", 1)], &bounds).unwrap()));
+        assert!(registry.series(&scope(), "m", vec![KeyValue::new("a", 2)], &bounds).is_none());
     }
 
     #[test]
     fn a_point_that_a_view_narrowed_finds_the_series_it_sums() {
         let registry = Registry::new(9);
-        let bounds: Arc<[f64]> = Arc::from([1.0]);
+        let bounds = [1.0];
         for user in ["x", "y"] {
-            registry.series(key("m"), vec![KeyValue::new("route", "/a"), KeyValue::new("user", user)], &bounds);
+            registry.series(&scope(), "m", vec![KeyValue::new("route", "/a"), KeyValue::new("user", user)], &bounds);
         }
         let metrics = registry.read();
-        let of_metric = metrics.get(&key("m")).unwrap();
-        assert_eq!(of_metric.of_point(&[&KeyValue::new("route", "/a")]).len(), 2);
-        assert_eq!(of_metric.of_point(&[&KeyValue::new("route", "/b")]).len(), 0);
-        assert_eq!(of_metric.of_point(&[&KeyValue::new("otel.metric.overflow", true)]).len(), 0);
+        let of_metric = metrics.get(&scope(), "m").unwrap();
+        assert_eq!(of_metric.of_point(&[&KeyValue::new("route", "/a")]).count(), 2);
+        assert_eq!(of_metric.of_point(&[&KeyValue::new("route", "/b")]).count(), 0);
+        assert_eq!(of_metric.of_point(&[&KeyValue::new("otel.metric.overflow", true)]).count(), 0);
     }
 
     #[test]
     fn metrics_shows_the_newest_exemplar_of_a_bucket_until_it_is_old() {
-        let series = Series::new(vec![], Arc::from([1.0, 5.0]));
+        let series = Series::new(vec![], &[1.0, 5.0]);
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         series.expose(exemplar(4.0, start));
         series.expose(exemplar(0.5, start + Duration::from_secs(1)));

@@ -2,7 +2,7 @@
 //!
 //! tonic's `Channel` cannot be wrapped: what the stock exporter takes is that type alone, and its interceptors see no
 //! bodies. So the stock exporter gets a channel whose connector hands out one end of an in-memory pipe. At the other
-//! end an HTTP/2 server passes each call on to the real channel, as bytes: it swaps the message of metric calls,
+//! end an HTTP/2 server passes each call on to the real channel, as bytes: it swaps the message,
 //! reads the answer for rejections, and leaves headers, trailers and status as they are.
 
 use std::convert::Infallible;
@@ -45,7 +45,7 @@ struct Relay {
     channel: Channel,
     signal: Signal,
     rejections: Rejections,
-    carrier: Option<Arc<Carrier>>,
+    carrier: Arc<Carrier>,
 }
 
 impl Relay {
@@ -91,18 +91,12 @@ impl Relay {
         // The real channel adds scheme and authority of the real endpoint.
         let path = head.uri.path_and_query().cloned().ok_or_else(|| Status::internal("a call without a path"))?;
         head.uri = path.into();
-        let body = match &self.carrier {
-            None => Body::new(body),
-            Some(carrier) => {
-                let gzip = head.headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip");
-                let message = if gzip { carrier.gzip() } else { carrier.plain() };
-                let message = message.ok_or_else(|| Status::aborted("no metrics request is under way"))?;
-                // The empty request goes unread; its stream must still end before the answer does.
-                body.collect().await.map_err(|error| Status::internal(describe(&error)))?;
-                Body::new(Full::new(frame(gzip, &message)?))
-            }
-        };
-        Ok(Request::from_parts(head, body))
+        let gzip = head.headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip");
+        let message = if gzip { self.carrier.gzip() } else { self.carrier.plain() };
+        let message = message.ok_or_else(|| Status::aborted("no request is under way"))?;
+        // The empty request goes unread; its stream must still end before the answer does.
+        body.collect().await.map_err(|error| Status::internal(describe(&error)))?;
+        Ok(Request::from_parts(head, Body::new(Full::new(frame(gzip, &message)?))))
     }
 }
 
@@ -193,12 +187,13 @@ impl Exemplars {
         timeout: Duration,
         configure: impl FnOnce(SpanExporterBuilder<TonicExporterBuilderSet>) -> SpanExporterBuilder<TonicExporterBuilderSet>,
     ) -> Result<AcknowledgingExporter<SpanExporter>, ExporterBuildError> {
-        let rejections = Rejections::default();
-        let relay = Relay { channel, signal: Signal::Traces, rejections: rejections.clone(), carrier: None };
+        let (rejections, carrier) = (Rejections::default(), Arc::new(Carrier::default()));
+        let relay =
+            Relay { channel, signal: Signal::Traces, rejections: rejections.clone(), carrier: Arc::clone(&carrier) };
         let exporter = configure(SpanExporter::builder().with_tonic().with_timeout(timeout))
             .with_channel(relay.channel(timeout))
             .build()?;
-        Ok(AcknowledgingExporter::new(self.clone(), exporter, rejections))
+        Ok(AcknowledgingExporter::carried(self.clone(), exporter, carrier, rejections))
     }
 
     /// A metric exporter over OTLP/gRPC that carries exemplars, on a channel of yours.
@@ -222,12 +217,8 @@ impl Exemplars {
         ) -> MetricExporterBuilder<TonicExporterBuilderSet>,
     ) -> Result<ExemplarMetricExporter, ExporterBuildError> {
         let (rejections, carrier) = (Rejections::default(), Arc::new(Carrier::default()));
-        let relay = Relay {
-            channel,
-            signal: Signal::Metrics,
-            rejections: rejections.clone(),
-            carrier: Some(Arc::clone(&carrier)),
-        };
+        let relay =
+            Relay { channel, signal: Signal::Metrics, rejections: rejections.clone(), carrier: Arc::clone(&carrier) };
         let exporter = configure(MetricExporter::builder().with_tonic().with_timeout(timeout))
             .with_temporality(Temporality::Cumulative)
             .with_channel(relay.channel(timeout))

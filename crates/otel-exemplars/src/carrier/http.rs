@@ -24,24 +24,21 @@ struct Transport {
     inner: Arc<dyn HttpClient>,
     signal: Signal,
     rejections: Rejections,
-    /// Replaces the bodies; `None` leaves them.
-    carrier: Option<Arc<Carrier>>,
+    carrier: Arc<Carrier>,
 }
 
 #[async_trait]
 impl HttpClient for Transport {
     async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        if let Some(carrier) = &self.carrier {
-            let gzip = request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
-            let body = if gzip {
-                carrier.gzip()
-            } else {
-                // No encoding was asked for, or one that is not ours to make: receivers always take plain bodies.
-                request.headers_mut().remove(CONTENT_ENCODING);
-                carrier.plain()
-            };
-            *request.body_mut() = body.ok_or("no metrics request is under way")?;
-        }
+        let gzip = request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
+        let body = if gzip {
+            self.carrier.gzip()
+        } else {
+            // No encoding was asked for, or one that is not ours to make: receivers always take plain bodies.
+            request.headers_mut().remove(CONTENT_ENCODING);
+            self.carrier.plain()
+        };
+        *request.body_mut() = body.ok_or("no request is under way")?;
         let response = self.inner.send_bytes(request).await?;
         if response.status().is_success() && !self.signal.took_all(response.body()) {
             self.rejections.report();
@@ -64,14 +61,18 @@ impl Exemplars {
         client: Arc<dyn HttpClient>,
         configure: impl FnOnce(SpanExporterBuilder<HttpExporterBuilderSet>) -> SpanExporterBuilder<HttpExporterBuilderSet>,
     ) -> Result<AcknowledgingExporter<SpanExporter>, ExporterBuildError> {
-        let rejections = Rejections::default();
-        let transport =
-            Transport { inner: client, signal: Signal::Traces, rejections: rejections.clone(), carrier: None };
+        let (rejections, carrier) = (Rejections::default(), Arc::new(Carrier::default()));
+        let transport = Transport {
+            inner: client,
+            signal: Signal::Traces,
+            rejections: rejections.clone(),
+            carrier: Arc::clone(&carrier),
+        };
         let exporter = configure(SpanExporter::builder().with_http())
             .with_protocol(Protocol::HttpBinary)
             .with_http_client(transport)
             .build()?;
-        Ok(AcknowledgingExporter::new(self.clone(), exporter, rejections))
+        Ok(AcknowledgingExporter::carried(self.clone(), exporter, carrier, rejections))
     }
 
     /// A metric exporter over OTLP/HTTP (protobuf) that carries exemplars.
@@ -94,7 +95,7 @@ impl Exemplars {
             inner: client,
             signal: Signal::Metrics,
             rejections: rejections.clone(),
-            carrier: Some(Arc::clone(&carrier)),
+            carrier: Arc::clone(&carrier),
         };
         let exporter = configure(MetricExporter::builder().with_http())
             .with_protocol(Protocol::HttpBinary)

@@ -1,5 +1,7 @@
 //! Families as lines of text: what is common to all types, and numbers.
 
+use std::time::SystemTime;
+
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 
@@ -10,7 +12,7 @@ use super::left_out::{LeftOut, Reason};
 use super::number::{Number, push_time};
 use super::seen::Seen;
 use super::values::push_escaped;
-use super::{ExemplarLookup, Format};
+use super::{ExemplarLookup, Format, PointExemplars};
 use crate::exemplar::Exemplar;
 
 /// Writes the whole page; also says what is not on it.
@@ -25,6 +27,8 @@ pub(super) fn render(
         out: String::with_capacity(super::estimate::page_len(&families)),
         format,
         exemplars,
+        now: SystemTime::now(),
+        attributes: Vec::new(),
         left_out,
         labels: Labels::default(),
         seen: Seen::default(),
@@ -37,6 +41,9 @@ pub(super) struct PageWriter<'a> {
     pub(super) out: String,
     pub(super) format: Format,
     exemplars: &'a dyn ExemplarLookup,
+    now: SystemTime,
+    /// Those of the point whose exemplars were looked up last; kept to be filled again.
+    attributes: Vec<&'a KeyValue>,
     left_out: Vec<LeftOut>,
     labels: Labels<'a>,
     pub(super) seen: Seen,
@@ -48,7 +55,7 @@ pub(super) struct PageWriter<'a> {
 pub(super) struct Place<'a> {
     pub(super) family: &'a Family<'a>,
     member: &'a Member<'a>,
-    has_exemplars: bool,
+    exemplars: Option<&'a dyn PointExemplars>,
 }
 
 impl<'a> PageWriter<'a> {
@@ -122,11 +129,12 @@ impl<'a> PageWriter<'a> {
     }
 
     fn write_member(&mut self, family: &'a Family<'a>, member: &'a Member<'a>) {
-        let has_exemplars = self.format == Format::OpenMetrics
+        let may_have_exemplars = self.format == Format::OpenMetrics
             && !family.untyped
-            && matches!(family.kind, Kind::Counter | Kind::Histogram)
-            && self.exemplars.has_metric(member.scope, member.metric.name());
-        let place = Place { family, member, has_exemplars };
+            && matches!(family.kind, Kind::Counter | Kind::Histogram);
+        let exemplars =
+            if may_have_exemplars { self.exemplars.of_metric(member.scope, member.metric.name()) } else { None };
+        let place = Place { family, member, exemplars };
         match member.metric.data() {
             AggregatedMetrics::F64(data) => self.write_data(place, data),
             AggregatedMetrics::U64(data) => self.write_data(place, data),
@@ -174,11 +182,9 @@ impl<'a> PageWriter<'a> {
         }
         self.start_line(&place.family.name, "");
         value.push(&mut self.out);
-        if place.has_exemplars {
-            let newest = self.exemplars_of(place, attributes()).into_iter().max_by_key(|exemplar| exemplar.time);
-            if let Some(exemplar) = newest {
-                push_exemplar(&mut self.out, &exemplar);
-            }
+        let newest = self.exemplars_of(place, attributes()).into_iter().max_by_key(|exemplar| exemplar.time);
+        if let Some(exemplar) = newest {
+            push_exemplar(&mut self.out, &exemplar);
         }
         self.out.push('\n');
     }
@@ -218,14 +224,14 @@ impl<'a> PageWriter<'a> {
     }
 
     pub(super) fn exemplars_of(
-        &self,
+        &mut self,
         place: Place<'a>,
-        mut attributes: impl Iterator<Item = &'a KeyValue>,
+        attributes: impl Iterator<Item = &'a KeyValue>,
     ) -> Vec<Exemplar> {
-        if !place.has_exemplars {
-            return Vec::new();
-        }
-        let mut found = self.exemplars.of_point(place.member.scope, place.member.metric.name(), &mut attributes);
+        let Some(exemplars) = place.exemplars else { return Vec::new() };
+        self.attributes.clear();
+        self.attributes.extend(attributes);
+        let mut found = exemplars.exemplars_of(&self.attributes, self.now);
         found.retain(|exemplar| !exemplar.value.is_nan());
         found
     }

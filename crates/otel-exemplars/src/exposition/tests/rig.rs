@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{InstrumentationScope, KeyValue};
@@ -16,7 +16,7 @@ use opentelemetry_sdk::metrics::{
 
 use crate::exemplar::Exemplar;
 use crate::exposition::left_out::{LeftOut, Reason};
-use crate::exposition::{ExemplarLookup, Format, page};
+use crate::exposition::{ExemplarLookup, Format, PointExemplars, page};
 
 #[derive(Clone, Debug)]
 struct Reader(Arc<ManualReader>);
@@ -72,17 +72,14 @@ impl Fake {
 }
 
 impl ExemplarLookup for Fake {
-    fn of_point(
-        &self,
-        _: &InstrumentationScope,
-        metric: &str,
-        _: &mut dyn Iterator<Item = &KeyValue>,
-    ) -> Vec<Exemplar> {
-        self.0[metric].clone()
+    fn of_metric(&self, _: &InstrumentationScope, metric: &str) -> Option<&dyn PointExemplars> {
+        self.0.get(metric).map(|exemplars| exemplars as &dyn PointExemplars)
     }
+}
 
-    fn has_metric(&self, _: &InstrumentationScope, metric: &str) -> bool {
-        self.0.contains_key(metric)
+impl PointExemplars for Vec<Exemplar> {
+    fn exemplars_of(&self, _: &[&KeyValue], _: SystemTime) -> Vec<Exemplar> {
+        self.clone()
     }
 }
 
