@@ -143,7 +143,11 @@ pub fn down(repo: &Path, keep_data: bool, progress: &mut Progress) -> anyhow::Re
     }
     State::forget(&root)?;
     if keep_data {
-        progress.say(format!("down in {}; data and logs stay in {}", human(start.elapsed()), root.display()));
+        let what = match state.way {
+            Way::Docker => "data stays in the volumes, logs went with the containers".to_owned(),
+            Way::Native | Way::Single => format!("data and logs stay in {}", root.display()),
+        };
+        progress.say(format!("down in {}; {what}", human(start.elapsed())));
     } else {
         remove(&root)?;
         progress.say(format!("down in {}; nothing is left", human(start.elapsed())));
