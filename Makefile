@@ -41,8 +41,9 @@ e2e: ## run the end-to-end tests on the real programs (needs `make stack` once; 
 lint: ## check format, lints, documentation and every configuration file
 	@$(XTASK) lint
 
-bench: ## run the benchmarks
-	cargo bench --package otel-exemplars $(ARGS)
+bench: ## run the benchmarks (needs `make stack` once; ARGS='--rounds 10' for those of the service)
+	cargo bench --package otel-exemplars
+	cargo bench --package xtask --bench requests -- $(ARGS)
 
 clean: ## stop the stack and remove everything that was built here
 	@$(XTASK) down

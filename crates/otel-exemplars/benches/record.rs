@@ -1,6 +1,20 @@
 //! What offering an exemplar adds to a record, against the SDK's bound record in the same run.
 //!
 //! `cargo bench -p otel-exemplars --bench record`
+//!
+//! Measured with rustc 1.95.0 on 2 shared virtual cores (x86-64), one thread. The ratios come from chunks that alternate
+//! with the baseline; nanoseconds of different rows are not to be compared on such a machine.
+//!
+//! | | ns | of the baseline |
+//! |---|---|---|
+//! | baseline: the SDK's bound record | 26 | 1.00 |
+//! | slot taken, sampled span | 34 | 1.30 [1.29, 1.32] |
+//! | slot free, unsampled span | 37 | 1.86 [1.83, 1.95] |
+//! | baseline: the SDK's bound add to a counter | 5 | 1.00 |
+//! | slot taken, sampled span | 7 | 1.25 [1.22, 1.37] |
+//!
+//! The 7 ns of a taken slot are the search of 14 bounds, then a load of the slot that depends on it and one of the window;
+//! the counter, which has no bounds to search, shows the share of the loads: 2 ns. The goal is 1.2.
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
