@@ -141,7 +141,10 @@ pub fn down(repo: &Path, keep_data: bool, progress: &mut Progress) -> anyhow::Re
             progress.say(format!("  {} did not end in time when asked and was killed", killed.join(" and ")));
         }
     }
-    State::forget(&root)?;
+    // Volumes outlive their containers: as long as they are remembered, a later `down` can remove them.
+    if state.way != Way::Docker || !keep_data {
+        State::forget(&root)?;
+    }
     if keep_data {
         let what = match state.way {
             Way::Docker => "data stays in the volumes, logs went with the containers".to_owned(),
