@@ -79,10 +79,12 @@ impl Recorder {
     fn seal(&mut self, now: Instant) {
         let from = std::mem::replace(&mut self.since, Moment::at(now));
         let open = std::mem::take(&mut self.open);
+        // It may be closed late, but nothing was added after its time.
+        let until = now.min(from.instant + self.window / SEGMENTS);
         if !open.is_empty() {
             let samples = open.seal();
             self.bytes += samples.bytes();
-            self.segments.push_back(Segment { samples, from, until: now });
+            self.segments.push_back(Segment { samples, from, until });
         }
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn walk_below(limit: usize, stack: &mut [u64]) -> usize {
 pub(super) fn follow(mut fp: usize, sp: usize, limit: usize, mut emit: impl FnMut(u64) -> bool) -> bool {
     let known = bounds().filter(|bounds| bounds.contains(sp));
     let mut low = sp;
-    let mut readable = Readable { known, page: 0 };
+    let mut readable = Readable { known, page: None };
     while fp >= low && fp - low <= MAX_FRAME && fp.is_multiple_of(8) && fp < limit && readable.check(fp) {
         // SAFETY: 16 readable bytes at an aligned address, as just checked; the stack of this thread stays mapped while it
         // runs this. The bytes may be anything.
@@ -87,8 +87,8 @@ pub(super) fn follow(mut fp: usize, sp: usize, limit: usize, mut emit: impl FnMu
 /// Says of frame records whether they can be read.
 struct Readable {
     known: Option<Bounds>,
-    /// The page that was probed last.
-    page: usize,
+    /// The page that was found readable last.
+    page: Option<usize>,
 }
 
 impl Readable {
@@ -99,8 +99,8 @@ impl Readable {
         }
         [fp, last].into_iter().all(|address| {
             let page = address & !(PAGE - 1);
-            let readable = page == self.page || probe(page);
-            self.page = if readable { page } else { 0 };
+            let readable = self.page == Some(page) || probe(page);
+            self.page = readable.then_some(page);
             readable
         })
     }
