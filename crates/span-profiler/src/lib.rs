@@ -3,7 +3,8 @@
 mod labels;
 mod names;
 mod profile;
+mod symbols;
 mod sys;
 
 pub use labels::SpanLabels;
-pub use profile::{Labels, Profile, Sample, ValueType};
+pub use profile::{Filter, Function, Labels, Profile, Sample, Symbolized, ValueType};
