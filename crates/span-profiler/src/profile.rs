@@ -1,7 +1,23 @@
 //! The model that every kind of profile shares: weighted stacks with labels.
 
+mod difference;
+mod filter;
+#[cfg(feature = "flamegraph")]
+mod flamegraph;
+mod folded;
+mod pprof;
+mod symbolized;
+#[cfg(test)]
+mod tests;
+mod text;
+mod top;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+pub use filter::Filter;
+pub use symbolized::Symbolized;
+pub use top::Function;
 
 /// What one number of a sample counts, in pprof's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
