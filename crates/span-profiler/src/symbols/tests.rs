@@ -184,7 +184,10 @@ fn a_program_that_was_deleted_or_replaced_is_still_read() {
 #[ignore = "is run in changed copies of this program by the tests above"]
 fn print_frames() {
     elf::wait_for_parent();
-    for frame in &inside_outer()[0].frames {
+    let loaded = elf::times_loaded();
+    let locations = inside_outer();
+    assert_eq!(elf::times_loaded(), loaded, "the program's file is still held for its symbols");
+    for frame in &locations[0].frames {
         println!("frame {} {} {}", frame.symbol.name, frame.symbol.file, frame.line);
     }
 }
