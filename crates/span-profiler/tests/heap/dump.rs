@@ -10,7 +10,7 @@ use crate::rig::{Names, in_process};
 
 const FUNCTIONS: [&str; 3] = ["dump::small", "dump::large", "dump::growing"];
 
-// All sizes are size classes. For others jemalloc 5.3.1 counts too much in its dump: it allocates whole pages above 16 KiB
+// All sizes are size classes. For others jemalloc 5.3.1 counts too much in its dump: it allocates whole pages above 32 KiB
 // but weighs the size class above (`prof_unbias_map_init` says so), which made one stack 3 % heavier.
 
 /// Objects and bytes in use, objects and bytes allocated, as jemalloc writes them.

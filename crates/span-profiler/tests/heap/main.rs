@@ -2,7 +2,7 @@
 //!
 //! Each test runs in a process of its own, because jemalloc reads its configuration once and the tables live as long as
 //! the process. Most set the interval to one byte: then each allocation is a sample and every number is exact.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test that cannot go on has failed")]
 
 mod dump;
 mod limits;

@@ -44,10 +44,16 @@ pub(crate) fn sum(profile: &Profile, wanted: impl Fn(&Sample) -> bool) -> [i64; 
 }
 
 /// Names of functions by address, as the symbols of this program have them.
-#[derive(Default)]
 pub(crate) struct Names {
     symbolizer: Symbolizer,
     known: RefCell<HashMap<u64, String>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let symbolizer = Symbolizer::builder().enable_code_info(false).enable_inlined_fns(false).build();
+        Self { symbolizer, known: RefCell::default() }
+    }
 }
 
 impl Names {
