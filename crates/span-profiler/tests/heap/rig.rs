@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::process::Command;
+use std::time::Duration;
 
 use blazesym::Pid;
 use blazesym::symbolize::source::{Process, Source};
@@ -20,6 +21,12 @@ const MARK: &str = "SPAN_PROFILER_TEST_CHILD";
 pub(crate) fn in_process(test: &str, conf: &str, body: impl FnOnce()) {
     #[expect(clippy::disallowed_methods, reason = "tells parent and child apart")]
     if std::env::var_os(MARK).is_some() {
+        // A deadlock shall be a failure.
+        std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_secs(120));
+            eprintln!("the test did not end");
+            std::process::abort();
+        });
         return body();
     }
     let output = Command::new(std::env::current_exe().unwrap())
