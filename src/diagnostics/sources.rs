@@ -1,0 +1,99 @@
+//! What profiles are made from: the crate, with its errors turned into refusals.
+
+mod agreed;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) use agreed::execution::Recording;
+pub(super) use agreed::heap::Heap;
+pub(super) use agreed::tasks::TaskDump;
+pub(super) use agreed::{Agreed, Capture, Filter, Profile, Profiler, RecorderState, SpanShare, TraceSpan};
+
+use crate::error::chain;
+use crate::http::problem::{Kind, Problem};
+use crate::telemetry::profiler::Reading;
+
+/// CPU samples per second where the client does not say: odd, so that it does not march with timers of the program.
+pub(super) const DEFAULT_HZ: u32 = 99;
+
+/// How long a task may take to tell where it is.
+const DUMP_LIMIT: Duration = Duration::from_millis(200);
+
+/// What this process can be asked for; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    profiler: Profiler,
+    /// Or why there is none.
+    heap: Result<Heap, Arc<str>>,
+}
+
+impl Sources {
+    /// The sources of a running profiler; heap sampling starts here, where the allocator can.
+    #[must_use]
+    pub fn new(profiler: Profiler) -> Self {
+        let heap = agreed::heap::start().map_err(|error| Arc::from(chain(&error)));
+        Self { profiler, heap }
+    }
+
+    /// Starts a CPU profile.
+    pub(super) fn capture(&self, hz: u32) -> Result<Capture, Problem> {
+        self.profiler.capture(hz).map_err(|error| failed(&error))
+    }
+
+    /// What the recorder has of the past.
+    pub(super) fn recorded(&self, filter: &Filter) -> Result<Profile, Problem> {
+        self.recorder()?;
+        Ok(self.profiler.recorded(filter))
+    }
+
+    /// The recorder's state.
+    pub(super) fn recorder(&self) -> Result<RecorderState, Problem> {
+        self.profiler.recorder().ok_or_else(|| {
+            let detail = "the recorder is off, so nothing of the past is known: set PHASELAB_PROFILER_HZ, for example \
+                          to 99; or profile now, without since, trace_id and span_id, or with seconds";
+            Problem::new(Kind::NotSupported, detail)
+        })
+    }
+
+    /// CPU time by span name, most first.
+    pub(super) fn spans(&self) -> Vec<SpanShare> {
+        self.profiler.spans(None)
+    }
+
+    /// CPU time of one trace by span, most first.
+    pub(super) fn spans_of(&self, trace_id: u128) -> Vec<TraceSpan> {
+        self.profiler.spans_of(trace_id)
+    }
+
+    /// What the profiler has counted.
+    pub(super) fn reading(&self) -> Reading {
+        let stats = self.profiler.stats();
+        let recorder_bytes = self.profiler.recorder().map(|recorder| recorder.bytes);
+        Reading { samples: stats.samples, lost: stats.lost, recorder_bytes }
+    }
+
+    /// The heap as it is; blocks for some milliseconds.
+    pub(super) fn heap(&self) -> Result<Profile, Problem> {
+        match &self.heap {
+            Ok(heap) => heap.profile().map_err(|error| failed(&error)),
+            Err(reason) => {
+                Err(Problem::new(Kind::NotSupported, format!("the heap cannot be sampled: {reason}")))
+            }
+        }
+    }
+
+    /// Every task that was spawned by name.
+    pub(super) async fn tasks(&self) -> TaskDump {
+        agreed::tasks::dump(DUMP_LIMIT).await
+    }
+
+    /// Starts an execution trace.
+    pub(super) fn execution(&self) -> Result<Recording, Problem> {
+        Recording::start().map_err(|error| failed(&error))
+    }
+}
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
+    Problem::new(Kind::ProfilerFailed, chain(error))
+}

@@ -1,0 +1,118 @@
+//! The functions that cost most, by span, for scripts and `phaselab profile`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::sources::{Agreed as _, Profile, Sample};
+
+/// Spans and functions that are named; the rest is in the sums.
+const MAX_SPANS: usize = 30;
+const MAX_FUNCTIONS: usize = 15;
+
+/// The label that holds the innermost span's name.
+pub(super) const SPAN_NAME: &str = "span_name";
+/// The label that holds the name of the outermost span of the trace in this process.
+pub(super) const ROOT_NAME: &str = "local_root_span_name";
+
+/// A profile in a few lines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Top {
+    /// What is counted, for example `cpu` or `inuse_space`.
+    pub kind: String,
+    /// In which unit, for example `nanoseconds` or `bytes`.
+    pub unit: String,
+    /// The sum over everything.
+    pub total: i64,
+    /// How long was looked, in seconds.
+    pub seconds: f64,
+    /// Spans, those with most first.
+    pub spans: Vec<SpanTop>,
+    /// What the reader ought to know, such as losses.
+    pub comments: Vec<String>,
+}
+
+/// One span's part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpanTop {
+    /// The name; empty outside of any span.
+    pub name: String,
+    /// Its sum.
+    pub value: i64,
+    /// Functions, those with most of their own first.
+    pub functions: Vec<FunctionTop>,
+}
+
+/// One function's part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FunctionTop {
+    /// The name.
+    pub name: String,
+    /// The file, if known.
+    pub file: String,
+    /// The line where the function begins, or 0.
+    pub line: i64,
+    /// What it did itself.
+    pub flat: i64,
+    /// With what it called.
+    pub cum: i64,
+}
+
+/// The value of a label.
+pub(super) fn label<'a>(sample: &'a Sample, key: &str) -> Option<&'a Arc<str>> {
+    sample.labels.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// The top functions of each span; slow, because addresses become names.
+pub(super) fn by_span(profile: &Profile) -> Top {
+    let value = profile.default_value;
+    let sum = |samples: &[Sample]| samples.iter().filter_map(|sample| sample.values.get(value)).sum::<i64>();
+    let mut groups: HashMap<&str, Vec<Sample>> = HashMap::new();
+    for sample in &profile.samples {
+        let name = label(sample, SPAN_NAME).map_or("", |name| name);
+        groups.entry(name).or_default().push(sample.clone());
+    }
+    let mut groups: Vec<_> = groups.into_iter().map(|(name, samples)| (sum(&samples), name, samples)).collect();
+    groups.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(other.1)));
+    groups.truncate(MAX_SPANS);
+    let spans = groups.into_iter().map(|(sum, name, samples)| SpanTop {
+        name: name.to_owned(),
+        value: sum,
+        functions: functions(Profile { samples, ..shell(profile) }),
+    });
+    let shown = profile.value_types.get(value);
+    Top {
+        kind: shown.map_or("", |shown| shown.kind).to_owned(),
+        unit: shown.map_or("", |shown| shown.unit).to_owned(),
+        total: sum(&profile.samples),
+        seconds: profile.duration.as_secs_f64(),
+        spans: spans.collect(),
+        comments: profile.comments.clone(),
+    }
+}
+
+/// The functions of all spans together.
+pub(super) fn functions(profile: Profile) -> Vec<FunctionTop> {
+    let all = profile.symbolize().top(profile.default_value);
+    let all = all.into_iter().take(MAX_FUNCTIONS);
+    all.map(|function| FunctionTop {
+        name: function.name.to_string(),
+        file: function.file.to_string(),
+        line: i64::from(function.line),
+        flat: function.flat,
+        cum: function.cum,
+    })
+    .collect()
+}
+
+/// The profile without its samples.
+fn shell(profile: &Profile) -> Profile {
+    Profile {
+        value_types: profile.value_types.clone(),
+        samples: Vec::new(),
+        comments: Vec::new(),
+        period: profile.period.clone(),
+        ..*profile
+    }
+}
