@@ -1,9 +1,17 @@
 //! Profiles that know their span.
 
+mod cpu;
 mod labels;
 mod names;
 mod profile;
+mod recorder;
+mod ring;
+mod samples;
 mod sys;
 
+pub use cpu::{
+    Capture, CaptureError, MAX_HZ, Profiler, ProfilerBuilder, ProfilerGuard, RecorderState, SpanShare, StartError, Stats,
+    TraceSpan, thread_started,
+};
 pub use labels::SpanLabels;
-pub use profile::{Labels, Profile, Sample, ValueType};
+pub use profile::{Filter, Labels, Profile, Sample, ValueType};

@@ -54,3 +54,16 @@ impl Profile {
     /// The frame in place of callers beyond the deepest stack that is recorded.
     pub const TRUNCATED: u64 = 1;
 }
+
+/// Which samples are wanted: all conditions must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this trace.
+    pub trace_id: Option<u128>,
+    /// Directly in this span, or anywhere below it if it is the local root.
+    pub span_id: Option<u64>,
+    /// Directly in a span of this name.
+    pub span_name: Option<String>,
+    /// Taken in the last so many seconds.
+    pub since: Option<Duration>,
+}
