@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 
-use super::positive;
+use super::duration;
 use super::source::Reader;
 
 pub use token::{Token, TokenError, TokenSource};
@@ -108,7 +108,15 @@ pub(super) fn profiler(reader: &mut Reader<'_>) -> ProfilerSettings {
         ("is no whole number from 0 to 999", "write for example 99, or 0 to keep nothing without being asked"),
         |text| text.parse().ok().filter(|hz| *hz <= 999),
     );
-    let window = positive(reader, "PHASELAB_PROFILER_WINDOW", 600);
+    let window = reader.strict(
+        "PHASELAB_PROFILER_WINDOW",
+        Duration::from_secs(600),
+        ("is no duration with a unit (h, m, s) from 10s to 24h", "write for example 10m"),
+        |text| {
+            let window = duration::parse(text)?;
+            (Duration::from_secs(10)..=Duration::from_secs(86_400)).contains(&window).then_some(window)
+        },
+    );
     let bytes = reader.strict(
         "PHASELAB_PROFILER_BYTES",
         16 << 20,

@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::App;
 use super::ask::{Ask, Format};
 use super::manners::FLAME_GRAPH_POLICY;
-use super::sources::{Agreed as _, Profile};
+use super::sources::Profile;
 use super::top;
 use crate::http::problem::{Kind, Problem};
 

@@ -12,7 +12,7 @@ use super::answer::{self, Form};
 use super::ask::{self, Ask};
 use super::pages;
 use super::slots::What;
-use super::sources::{Agreed as _, DEFAULT_HZ, Profile};
+use super::sources::{self, DEFAULT_HZ, Profile};
 use crate::config::duration;
 use crate::http::problem::{Kind, Problem};
 
@@ -49,7 +49,7 @@ pub(super) async fn cpu(State(app): State<Arc<App>>, method: Method, RawQuery(qu
     let filter = ask.filter.clone();
     let profile = answer::render(&app, move || {
         let mut profile = capture.finish();
-        profile.retain(&filter);
+        sources::keep(&mut profile, &filter);
         profile
     })
     .await?;
@@ -62,7 +62,7 @@ pub(super) async fn cpu(State(app): State<Arc<App>>, method: Method, RawQuery(qu
 async fn recorded(app: &Arc<App>, ask: &Ask, form: Form) -> Answer {
     let recorder = app.sources.recorder()?;
     let (sources, filter) = (app.sources.clone(), ask.filter.clone());
-    let profile = answer::render(app, move || sources.recorded(&filter)).await??;
+    let profile = answer::render(app, move || sources.recorded(&filter)).await?;
     let ids = ask.filter.trace_id.is_some() || ask.filter.span_id.is_some();
     if ids && profile.samples.is_empty() {
         let detail = format!(
@@ -102,7 +102,7 @@ async fn memory(app: &Arc<App>, what: What, method: &Method, query: Option<&str>
         pause(app, seconds).await;
         profile = dump(app).await?.minus(&profile);
     }
-    profile.retain(&ask.filter);
+    sources::keep(&mut profile, &ask.filter);
     let shown = if what == What::Heap { "inuse_space" } else { "alloc_space" };
     if let Some(index) = profile.value_types.iter().position(|value| value.kind == shown) {
         profile.default_value = index;
@@ -136,7 +136,7 @@ pub(super) async fn tasks(State(app): State<Arc<App>>, method: Method, RawQuery(
         pause(&app, seconds).await;
         profile = app.sources.tasks().await.profile().minus(&profile);
     }
-    profile.retain(&ask.filter);
+    sources::keep(&mut profile, &ask.filter);
     app.counts.profile(What::Tasks.name());
     let title = title(&app, "tasks", "", &ask);
     answer::profile(&app, profile, &ask, form, title).await

@@ -8,7 +8,8 @@ use std::time::Duration;
 pub(super) use agreed::execution::Recording;
 pub(super) use agreed::heap::Heap;
 pub(super) use agreed::tasks::TaskDump;
-pub(super) use agreed::{Agreed, Capture, Filter, Profile, Profiler, RecorderState, SpanShare, TraceSpan};
+pub(super) use span_profiler::{Capture, Filter, Profile, RecorderState, Sample, SpanShare, TraceSpan};
+use span_profiler::{CaptureError, Profiler};
 
 use crate::error::chain;
 use crate::http::problem::{Kind, Problem};
@@ -38,13 +39,18 @@ impl Sources {
 
     /// Starts a CPU profile.
     pub(super) fn capture(&self, hz: u32) -> Result<Capture, Problem> {
-        self.profiler.capture(hz).map_err(|error| failed(&error))
+        self.profiler.capture(hz).map_err(|error| match error {
+            // Somebody inside the process: clients are kept apart before.
+            CaptureError::Busy => Problem::new(Kind::ProfileRunning, chain(&error)).retry_after(1),
+            error => failed(&error),
+        })
     }
 
-    /// What the recorder has of the past.
-    pub(super) fn recorded(&self, filter: &Filter) -> Result<Profile, Problem> {
-        self.recorder()?;
-        Ok(self.profiler.recorded(filter))
+    /// What the recorder has of the past; takes milliseconds.
+    pub(super) fn recorded(&self, filter: &Filter) -> Profile {
+        let mut profile = self.profiler.recorded(&Filter { span_name: None, ..filter.clone() });
+        keep_named(&mut profile, filter.span_name.as_deref());
+        profile
     }
 
     /// The recorder's state.
@@ -96,4 +102,28 @@ impl Sources {
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
     Problem::new(Kind::ProfilerFailed, chain(error))
+}
+
+/// Keeps the samples that the filter names; its `since` is the recorder's matter.
+pub(super) fn keep(profile: &mut Profile, filter: &Filter) {
+    profile.retain(&Filter { span_name: None, ..filter.clone() });
+    keep_named(profile, filter.span_name.as_deref());
+}
+
+/// Keeps the samples in spans of this name, and those of whole requests whose first span here has it.
+fn keep_named(profile: &mut Profile, name: Option<&str>) {
+    if let Some(name) = name {
+        let is = |sample: &Sample, key| label(sample, key) == Some(name);
+        profile.samples.retain(|sample| is(sample, SPAN_NAME) || is(sample, ROOT_NAME));
+    }
+}
+
+/// The label that holds the innermost span's name.
+pub(super) const SPAN_NAME: &str = "span_name";
+/// The label that holds the name of the outermost span of the trace in this process.
+const ROOT_NAME: &str = "local_root_span_name";
+
+/// The value of a label.
+pub(super) fn label<'a>(sample: &'a Sample, key: &str) -> Option<&'a str> {
+    sample.labels.iter().find(|(name, _)| *name == key).map(|(_, value)| &**value)
 }

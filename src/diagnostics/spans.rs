@@ -1,7 +1,7 @@
 //! `/debug/spans`: which span costs most, in one look.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
@@ -36,7 +36,7 @@ pub(super) struct Spans {
 #[derive(Debug, Serialize)]
 pub(super) struct SpanRow {
     /// Empty outside of any span.
-    pub(super) name: Arc<str>,
+    pub(super) name: String,
     pub(super) samples: u64,
     pub(super) cpu_seconds: f64,
     /// Of the CPU time of all spans, from 0 to 1.
@@ -50,10 +50,9 @@ impl Spans {
         let rows = app.sources.spans();
         let total: Duration = rows.iter().map(|row| row.cpu).sum();
         let share = |cpu: Duration| if total.is_zero() { 0.0 } else { cpu.as_secs_f64() / total.as_secs_f64() };
-        let reach = SystemTime::now().duration_since(state.oldest).unwrap_or_default().min(state.window);
         Ok(Self {
             hz: state.hz,
-            seconds: reach.as_secs_f64(),
+            seconds: state.covered.as_secs_f64(),
             samples: rows.iter().map(|row| row.samples).sum(),
             cpu_seconds: total.as_secs_f64(),
             bytes: state.bytes,
@@ -62,7 +61,7 @@ impl Spans {
                 .into_iter()
                 .map(|row| SpanRow {
                     share: share(row.cpu),
-                    name: row.name,
+                    name: row.name.to_string(),
                     samples: row.samples,
                     cpu_seconds: row.cpu.as_secs_f64(),
                 })

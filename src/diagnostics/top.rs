@@ -1,20 +1,14 @@
 //! The functions that cost most, by span, for scripts and `phaselab profile`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::sources::{Agreed as _, Profile, Sample};
+use super::sources::{Profile, SPAN_NAME, Sample, label};
 
 /// Spans and functions that are named; the rest is in the sums.
 const MAX_SPANS: usize = 30;
 const MAX_FUNCTIONS: usize = 15;
-
-/// The label that holds the innermost span's name.
-pub(super) const SPAN_NAME: &str = "span_name";
-/// The label that holds the name of the outermost span of the trace in this process.
-pub(super) const ROOT_NAME: &str = "local_root_span_name";
 
 /// A profile in a few lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,19 +43,14 @@ pub struct SpanTop {
 pub struct FunctionTop {
     /// The name.
     pub name: String,
-    /// The file, if known.
-    pub file: String,
-    /// The line where the function begins, or 0.
-    pub line: i64,
+    /// The file, where it is known.
+    pub file: Option<String>,
+    /// The line that most of it goes to, where it is known.
+    pub line: Option<u32>,
     /// What it did itself.
     pub flat: i64,
     /// With what it called.
     pub cum: i64,
-}
-
-/// The value of a label.
-pub(super) fn label<'a>(sample: &'a Sample, key: &str) -> Option<&'a Arc<str>> {
-    sample.labels.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
 }
 
 /// The top functions of each span; slow, because addresses become names.
@@ -70,7 +59,7 @@ pub(super) fn by_span(profile: &Profile) -> Top {
     let sum = |samples: &[Sample]| samples.iter().filter_map(|sample| sample.values.get(value)).sum::<i64>();
     let mut groups: HashMap<&str, Vec<Sample>> = HashMap::new();
     for sample in &profile.samples {
-        let name = label(sample, SPAN_NAME).map_or("", |name| name);
+        let name = label(sample, SPAN_NAME).unwrap_or_default();
         groups.entry(name).or_default().push(sample.clone());
     }
     let mut groups: Vec<_> = groups.into_iter().map(|(name, samples)| (sum(&samples), name, samples)).collect();
@@ -94,12 +83,12 @@ pub(super) fn by_span(profile: &Profile) -> Top {
 
 /// The functions of all spans together.
 pub(super) fn functions(profile: Profile) -> Vec<FunctionTop> {
-    let all = profile.symbolize().top(profile.default_value);
-    let all = all.into_iter().take(MAX_FUNCTIONS);
+    let value = profile.default_value;
+    let all = profile.symbolize().top(value).into_iter().take(MAX_FUNCTIONS);
     all.map(|function| FunctionTop {
         name: function.name.to_string(),
-        file: function.file.to_string(),
-        line: i64::from(function.line),
+        file: function.file.map(|file| file.to_string()),
+        line: function.line,
         flat: function.flat,
         cum: function.cum,
     })
@@ -112,7 +101,6 @@ fn shell(profile: &Profile) -> Profile {
         value_types: profile.value_types.clone(),
         samples: Vec::new(),
         comments: Vec::new(),
-        period: profile.period.clone(),
         ..*profile
     }
 }

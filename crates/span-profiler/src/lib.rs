@@ -7,6 +7,7 @@ mod profile;
 mod recorder;
 mod ring;
 mod samples;
+mod symbols;
 mod sys;
 
 pub use cpu::{
@@ -14,4 +15,4 @@ pub use cpu::{
     TraceSpan, thread_started,
 };
 pub use labels::SpanLabels;
-pub use profile::{Filter, Labels, Profile, Sample, ValueType};
+pub use profile::{Filter, Function, Labels, Profile, Sample, Symbolized, ValueType};

@@ -43,9 +43,8 @@ impl Why {
         let Ok(recorder) = app.sources.recorder() else { return Self::RecorderOff };
         let Some(trace) = app.recent.find(trace_id) else { return Self::Unknown };
         let name = trace.name.to_string();
-        let age = |time: SystemTime| SystemTime::now().duration_since(time).unwrap_or_default();
-        let reach = age(recorder.oldest).min(recorder.window);
-        let ago = age(trace.ended);
+        let reach = recorder.covered;
+        let ago = SystemTime::now().duration_since(trace.ended).unwrap_or_default();
         if ago > reach {
             return Self::TooOld { name, ago_s: ago.as_secs(), reach_s: reach.as_secs() };
         }
