@@ -19,11 +19,11 @@ mod profiles;
 mod slots;
 mod sources;
 mod spans;
-mod top;
+pub(crate) mod top;
 mod traces;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -204,12 +204,4 @@ async fn method_not_allowed(request: Request) -> Response {
     let mut response = Problem::new(Kind::MethodNotAllowed, detail).into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
-}
-
-/// Where the server of this configuration listens, bound now so that a taken port is known before anything starts.
-///
-/// # Errors
-/// When the address cannot be listened on.
-pub fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(listen)
 }

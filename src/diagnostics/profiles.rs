@@ -62,7 +62,7 @@ pub(super) async fn cpu(State(app): State<Arc<App>>, method: Method, RawQuery(qu
 async fn recorded(app: &Arc<App>, ask: &Ask, form: Form) -> Answer {
     let recorder = app.sources.recorder()?;
     let (sources, filter) = (app.sources.clone(), ask.filter.clone());
-    let profile = answer::render(app, move || sources.recorded(&filter)).await?;
+    let profile = answer::render(app, move || sources.recorded(&filter)).await??;
     let ids = ask.filter.trace_id.is_some() || ask.filter.span_id.is_some();
     if ids && profile.samples.is_empty() {
         let detail = format!(

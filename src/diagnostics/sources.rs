@@ -24,22 +24,27 @@ const DUMP_LIMIT: Duration = Duration::from_millis(200);
 /// What this process can be asked for; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    profiler: Profiler,
-    /// Or why there is none.
+    /// Or why there are no CPU profiles.
+    profiler: Result<Profiler, Arc<str>>,
+    /// Or why there are no heap profiles.
     heap: Result<Heap, Arc<str>>,
 }
 
 impl Sources {
-    /// The sources of a running profiler; heap sampling starts here, where the allocator can.
+    /// A profiler that has been started, or why it could not be; heap sampling starts here, where the allocator can.
     #[must_use]
-    pub fn new(profiler: Profiler) -> Self {
+    pub fn new(profiler: Result<Profiler, Arc<str>>) -> Self {
         let heap = agreed::heap::start().map_err(|error| Arc::from(chain(&error)));
         Self { profiler, heap }
     }
 
+    fn profiler(&self) -> Result<&Profiler, Problem> {
+        self.profiler.as_ref().map_err(|reason| Problem::new(Kind::NotSupported, format!("no CPU profiles: {reason}")))
+    }
+
     /// Starts a CPU profile.
     pub(super) fn capture(&self, hz: u32) -> Result<Capture, Problem> {
-        self.profiler.capture(hz).map_err(|error| match error {
+        self.profiler()?.capture(hz).map_err(|error| match error {
             // Somebody inside the process: clients are kept apart before.
             CaptureError::Busy => Problem::new(Kind::ProfileRunning, chain(&error)).retry_after(1),
             error => failed(&error),
@@ -47,15 +52,15 @@ impl Sources {
     }
 
     /// What the recorder has of the past; takes milliseconds.
-    pub(super) fn recorded(&self, filter: &Filter) -> Profile {
-        let mut profile = self.profiler.recorded(&Filter { span_name: None, ..filter.clone() });
+    pub(super) fn recorded(&self, filter: &Filter) -> Result<Profile, Problem> {
+        let mut profile = self.profiler()?.recorded(&Filter { span_name: None, ..filter.clone() });
         keep_named(&mut profile, filter.span_name.as_deref());
-        profile
+        Ok(profile)
     }
 
     /// The recorder's state.
     pub(super) fn recorder(&self) -> Result<RecorderState, Problem> {
-        self.profiler.recorder().ok_or_else(|| {
+        self.profiler()?.recorder().ok_or_else(|| {
             let detail = "the recorder is off, so nothing of the past is known: set PHASELAB_PROFILER_HZ, for example \
                           to 99; or profile now, without since, trace_id and span_id, or with seconds";
             Problem::new(Kind::NotSupported, detail)
@@ -64,18 +69,19 @@ impl Sources {
 
     /// CPU time by span name, most first.
     pub(super) fn spans(&self) -> Vec<SpanShare> {
-        self.profiler.spans(None)
+        self.profiler.as_ref().map(|profiler| profiler.spans(None)).unwrap_or_default()
     }
 
     /// CPU time of one trace by span, most first.
     pub(super) fn spans_of(&self, trace_id: u128) -> Vec<TraceSpan> {
-        self.profiler.spans_of(trace_id)
+        self.profiler.as_ref().map(|profiler| profiler.spans_of(trace_id)).unwrap_or_default()
     }
 
     /// What the profiler has counted.
     pub(super) fn reading(&self) -> Reading {
-        let stats = self.profiler.stats();
-        let recorder_bytes = self.profiler.recorder().map(|recorder| recorder.bytes);
+        let Ok(profiler) = &self.profiler else { return Reading::default() };
+        let stats = profiler.stats();
+        let recorder_bytes = profiler.recorder().map(|recorder| recorder.bytes);
         Reading { samples: stats.samples, lost: stats.lost, recorder_bytes }
     }
 

@@ -12,45 +12,45 @@ const MAX_FUNCTIONS: usize = 15;
 
 /// A profile in a few lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Top {
+pub(crate) struct Top {
     /// What is counted, for example `cpu` or `inuse_space`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// In which unit, for example `nanoseconds` or `bytes`.
-    pub unit: String,
+    pub(crate) unit: String,
     /// The sum over everything.
-    pub total: i64,
+    pub(crate) total: i64,
     /// How long was looked, in seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Spans, those with most first.
-    pub spans: Vec<SpanTop>,
+    pub(crate) spans: Vec<SpanTop>,
     /// What the reader ought to know, such as losses.
-    pub comments: Vec<String>,
+    pub(crate) comments: Vec<String>,
 }
 
 /// One span's part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SpanTop {
+pub(crate) struct SpanTop {
     /// The name; empty outside of any span.
-    pub name: String,
+    pub(crate) name: String,
     /// Its sum.
-    pub value: i64,
+    pub(crate) value: i64,
     /// Functions, those with most of their own first.
-    pub functions: Vec<FunctionTop>,
+    pub(crate) functions: Vec<FunctionTop>,
 }
 
 /// One function's part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FunctionTop {
+pub(crate) struct FunctionTop {
     /// The name.
-    pub name: String,
+    pub(crate) name: String,
     /// The file, where it is known.
-    pub file: Option<String>,
+    pub(crate) file: Option<String>,
     /// The line that most of it goes to, where it is known.
-    pub line: Option<u32>,
+    pub(crate) line: Option<u32>,
     /// What it did itself.
-    pub flat: i64,
+    pub(crate) flat: i64,
     /// With what it called.
-    pub cum: i64,
+    pub(crate) cum: i64,
 }
 
 /// The top functions of each span; slow, because addresses become names.

@@ -145,6 +145,6 @@ async fn recorded(app: &Arc<App>, trace_id: u128) -> Result<Option<Profile>, Pro
     }
     let sources = app.sources.clone();
     let filter = Filter { trace_id: Some(trace_id), ..Filter::default() };
-    let profile = answer::render(app, move || sources.recorded(&filter)).await?;
+    let profile = answer::render(app, move || sources.recorded(&filter)).await??;
     Ok(Some(profile).filter(|profile| !profile.samples.is_empty()))
 }
