@@ -1,6 +1,8 @@
 //! Profiles that know their span.
 
 mod cpu;
+#[cfg(feature = "heap")]
+pub mod heap;
 mod labels;
 mod names;
 mod profile;
@@ -11,8 +13,8 @@ mod symbols;
 mod sys;
 
 pub use cpu::{
-    Capture, CaptureError, MAX_HZ, Profiler, ProfilerBuilder, ProfilerGuard, RecorderState, SpanShare, StartError, Stats,
-    TraceSpan, thread_started,
+    Capture, CaptureError, MAX_HZ, Profiler, ProfilerBuilder, ProfilerGuard, RecorderState, SpanShare, StartError,
+    Stats, TraceSpan, thread_started,
 };
 pub use labels::SpanLabels;
 pub use profile::{Filter, Function, Labels, Profile, Sample, Symbolized, ValueType};

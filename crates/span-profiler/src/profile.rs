@@ -69,4 +69,6 @@ impl Profile {
     pub const FIRST_ADDRESS: u64 = 4096;
     /// The frame in place of callers beyond the deepest stack that is recorded.
     pub const TRUNCATED: u64 = 1;
+    /// The frame of everything that found no room of its own: `[other]`.
+    pub const OTHER: u64 = 2;
 }

@@ -9,3 +9,6 @@ pub(crate) use linux::*;
 mod unsupported;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) use unsupported::*;
+
+#[cfg(feature = "heap")]
+pub(crate) mod heap;
