@@ -1,4 +1,5 @@
-//! The same with pprof-rs, walking by frame pointers as we do.
+//! The same with pprof-rs, walking by frame pointers as we do. In this mode it drops the leaf, so the functions that compute
+//! are seen only where an interrupt found them in a call.
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(crate) fn measure(work: Work, hz: u32, time: Duration) -> Seen {
         let leaf = names.first().is_some_and(|leaf| leaf.ends_with(&functions[span]));
         leaves += if leaf { count } else { 0.0 };
     }
-    let known: f64 = shares.iter().sum();
+    // None at all is a share of nothing, not a division by zero.
+    let known = shares.iter().sum::<f64>().max(1.0);
     Seen { total: all / f64::from(hz) / spent, shares: shares.map(|share| share / known), leaf: leaves / known }
 }
