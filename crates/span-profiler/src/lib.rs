@@ -1,6 +1,7 @@
 //! Profiles that know their span.
 
 mod cpu;
+pub mod execution;
 mod labels;
 mod names;
 mod profile;
@@ -8,6 +9,9 @@ mod recorder;
 mod ring;
 mod samples;
 mod sys;
+#[cfg(feature = "tasks")]
+pub mod tasks;
+mod threads;
 
 pub use cpu::{
     Capture, CaptureError, MAX_HZ, Profiler, ProfilerBuilder, ProfilerGuard, RecorderState, SpanShare, StartError, Stats,

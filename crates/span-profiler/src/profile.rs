@@ -53,6 +53,12 @@ impl Profile {
     pub const FIRST_ADDRESS: u64 = 4096;
     /// The frame in place of callers beyond the deepest stack that is recorded.
     pub const TRUNCATED: u64 = 1;
+    /// In place of the stack of a task that was running, and so could not tell where it waits.
+    pub const TASK_RUNNING: u64 = 2;
+    /// In place of the stack of a task that was woken or new and did not come to run.
+    pub const TASK_SCHEDULED: u64 = 3;
+    /// In place of the stack of a task that was idle and did not answer, or whose stack found no room.
+    pub const TASK_SILENT: u64 = 4;
 }
 
 /// Which samples are wanted: all conditions must hold.

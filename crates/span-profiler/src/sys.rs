@@ -9,3 +9,11 @@ pub(crate) use linux::*;
 mod unsupported;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) use unsupported::*;
+
+mod clock;
+#[cfg(feature = "tasks")]
+mod waker;
+
+pub(crate) use clock::{boottime_ns, monotonic_ns};
+#[cfg(feature = "tasks")]
+pub(crate) use waker::{MAX_FRAMES, with_probe};
