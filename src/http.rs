@@ -19,6 +19,7 @@ pub mod work;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -37,8 +38,15 @@ use limits::Limits;
 use observe::Observed;
 use problem::{Kind, Problem};
 use route::Route;
+use server::Bounds;
 
 pub use server::Served;
+
+/// Connections of the API at once.
+const MAX_CONNECTIONS: usize = 4_096;
+
+/// How long a client of the API may take to read its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -67,7 +75,9 @@ pub async fn run(
             tracing::warn!(error = chain(&error), "the database is not ready; each request and /readyz tries again");
         }
     });
-    let served = server::serve(listener, router(app, config, telemetry), shutdown, config.shutdown_timeout).await;
+    let bounds =
+        Bounds { connections: MAX_CONNECTIONS, write_timeout: WRITE_TIMEOUT, stop: config.shutdown_timeout };
+    let served = server::serve(listener, router(app, config, telemetry), shutdown, bounds).await;
     opening.abort();
     workload.database().close().await;
     served

@@ -9,6 +9,7 @@ mod profile;
 mod recorder;
 mod ring;
 mod samples;
+mod symbols;
 mod sys;
 
 pub use cpu::{
@@ -16,4 +17,4 @@ pub use cpu::{
     Stats, TraceSpan, thread_started,
 };
 pub use labels::SpanLabels;
-pub use profile::{Filter, Labels, Profile, Sample, ValueType};
+pub use profile::{Filter, Function, Labels, Profile, Sample, Symbolized, ValueType};

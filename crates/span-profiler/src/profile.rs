@@ -1,7 +1,23 @@
 //! The model that every kind of profile shares: weighted stacks with labels.
 
+mod difference;
+mod filter;
+#[cfg(feature = "flamegraph")]
+mod flamegraph;
+mod folded;
+mod pprof;
+mod symbolized;
+#[cfg(test)]
+mod tests;
+mod text;
+mod top;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+pub use filter::Filter;
+pub use symbolized::Symbolized;
+pub use top::Function;
 
 /// What one number of a sample counts, in pprof's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,17 +71,4 @@ impl Profile {
     pub const TRUNCATED: u64 = 1;
     /// The frame of everything that found no room of its own: `[other]`.
     pub const OTHER: u64 = 2;
-}
-
-/// Which samples are wanted: all conditions must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of this trace.
-    pub trace_id: Option<u128>,
-    /// Directly in this span, or anywhere below it if it is the local root.
-    pub span_id: Option<u64>,
-    /// Directly in a span of this name.
-    pub span_name: Option<String>,
-    /// Taken in the last so many seconds.
-    pub since: Option<Duration>,
 }

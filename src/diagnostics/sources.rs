@@ -1,0 +1,135 @@
+//! What profiles are made from: the crate, with its errors turned into refusals.
+
+mod agreed;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) use agreed::execution::Recording;
+pub(super) use agreed::heap::Heap;
+pub(super) use agreed::tasks::TaskDump;
+pub(super) use span_profiler::{Capture, Filter, Profile, RecorderState, Sample, SpanShare, TraceSpan};
+use span_profiler::{CaptureError, Profiler};
+
+use crate::error::chain;
+use crate::http::problem::{Kind, Problem};
+use crate::telemetry::profiler::Reading;
+
+/// CPU samples per second where the client does not say: odd, so that it does not march with timers of the program.
+pub(super) const DEFAULT_HZ: u32 = 99;
+
+/// How long a task may take to tell where it is.
+const DUMP_LIMIT: Duration = Duration::from_millis(200);
+
+/// What this process can be asked for; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// Or why there are no CPU profiles.
+    profiler: Result<Profiler, Arc<str>>,
+    /// Or why there are no heap profiles.
+    heap: Result<Heap, Arc<str>>,
+}
+
+impl Sources {
+    /// A profiler that has been started, or why it could not be; heap sampling starts here, where the allocator can.
+    #[must_use]
+    pub fn new(profiler: Result<Profiler, Arc<str>>) -> Self {
+        let heap = agreed::heap::start().map_err(|error| Arc::from(chain(&error)));
+        Self { profiler, heap }
+    }
+
+    fn profiler(&self) -> Result<&Profiler, Problem> {
+        self.profiler.as_ref().map_err(|reason| Problem::new(Kind::NotSupported, format!("no CPU profiles: {reason}")))
+    }
+
+    /// Starts a CPU profile.
+    pub(super) fn capture(&self, hz: u32) -> Result<Capture, Problem> {
+        self.profiler()?.capture(hz).map_err(|error| match error {
+            // Somebody inside the process: clients are kept apart before.
+            CaptureError::Busy => Problem::new(Kind::ProfileRunning, chain(&error)).retry_after(1),
+            error => failed(&error),
+        })
+    }
+
+    /// What the recorder has of the past; takes milliseconds.
+    pub(super) fn recorded(&self, filter: &Filter) -> Result<Profile, Problem> {
+        let mut profile = self.profiler()?.recorded(&Filter { span_name: None, ..filter.clone() });
+        keep_named(&mut profile, filter.span_name.as_deref());
+        Ok(profile)
+    }
+
+    /// The recorder's state.
+    pub(super) fn recorder(&self) -> Result<RecorderState, Problem> {
+        self.profiler()?.recorder().ok_or_else(|| {
+            let detail = "the recorder is off, so nothing of the past is known: set PHASELAB_PROFILER_HZ, for example \
+                          to 99; or profile now, without since, trace_id and span_id, or with seconds";
+            Problem::new(Kind::NotSupported, detail)
+        })
+    }
+
+    /// CPU time by span name, most first.
+    pub(super) fn spans(&self) -> Vec<SpanShare> {
+        self.profiler.as_ref().map(|profiler| profiler.spans(None)).unwrap_or_default()
+    }
+
+    /// CPU time of one trace by span, most first.
+    pub(super) fn spans_of(&self, trace_id: u128) -> Vec<TraceSpan> {
+        self.profiler.as_ref().map(|profiler| profiler.spans_of(trace_id)).unwrap_or_default()
+    }
+
+    /// What the profiler has counted.
+    pub(super) fn reading(&self) -> Reading {
+        let Ok(profiler) = &self.profiler else { return Reading::default() };
+        let stats = profiler.stats();
+        let recorder_bytes = profiler.recorder().map(|recorder| recorder.bytes);
+        Reading { samples: stats.samples, lost: stats.lost, recorder_bytes }
+    }
+
+    /// The heap as it is; blocks for some milliseconds.
+    pub(super) fn heap(&self) -> Result<Profile, Problem> {
+        match &self.heap {
+            Ok(heap) => heap.profile().map_err(|error| failed(&error)),
+            Err(reason) => {
+                Err(Problem::new(Kind::NotSupported, format!("the heap cannot be sampled: {reason}")))
+            }
+        }
+    }
+
+    /// Every task that was spawned by name.
+    pub(super) async fn tasks(&self) -> TaskDump {
+        agreed::tasks::dump(DUMP_LIMIT).await
+    }
+
+    /// Starts an execution trace.
+    pub(super) fn execution(&self) -> Result<Recording, Problem> {
+        Recording::start().map_err(|error| failed(&error))
+    }
+}
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
+    Problem::new(Kind::ProfilerFailed, chain(error))
+}
+
+/// Keeps the samples that the filter names; its `since` is the recorder's matter.
+pub(super) fn keep(profile: &mut Profile, filter: &Filter) {
+    profile.retain(&Filter { span_name: None, ..filter.clone() });
+    keep_named(profile, filter.span_name.as_deref());
+}
+
+/// Keeps the samples in spans of this name, and those of whole requests whose first span here has it.
+fn keep_named(profile: &mut Profile, name: Option<&str>) {
+    if let Some(name) = name {
+        let is = |sample: &Sample, key| label(sample, key) == Some(name);
+        profile.samples.retain(|sample| is(sample, SPAN_NAME) || is(sample, ROOT_NAME));
+    }
+}
+
+/// The label that holds the innermost span's name.
+pub(super) const SPAN_NAME: &str = "span_name";
+/// The label that holds the name of the outermost span of the trace in this process.
+const ROOT_NAME: &str = "local_root_span_name";
+
+/// The value of a label.
+pub(super) fn label<'a>(sample: &'a Sample, key: &str) -> Option<&'a str> {
+    sample.labels.iter().find(|(name, _)| *name == key).map(|(_, value)| &**value)
+}
