@@ -186,6 +186,7 @@ impl Cache {
 fn synthetic(address: u64) -> Location {
     let name = match address {
         Profile::TRUNCATED => Arc::from("[truncated]"),
+        Profile::OTHER => Arc::from("[other]"),
         other => Arc::from(format!("[frame {other}]")),
     };
     let symbol = Arc::new(Symbol { name, file: Arc::from("") });
