@@ -59,7 +59,7 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
 fn graph(address: &str, what: &str) -> Markup {
     html! {
         figure {
-            iframe src=(address) title=(what) sandbox="allow-scripts" loading="lazy" {}
+            iframe src=(address) title=(what) sandbox="allow-scripts" {}
             figcaption { a href=(address) { (what) } ": click to zoom, Ctrl-F to search" }
         }
     }
@@ -72,7 +72,7 @@ fn spans(view: &View) -> Markup {
             @let share = per(span.cpu_seconds, view.cpu_seconds);
             tr {
                 td { code { (span.name) } }
-                td.n { meter min="0" max="1" value=(format!("{share:.4}")) {} " " (format!("{:.1} %", 100.0 * share)) }
+                td.n { meter min="0" max="1" value=(format!("{share:.4}")) {} " " (super::share(share)) }
                 td.n { (time(span.cpu_seconds)) }
                 td.n { (span.samples) }
                 td { code { (span.span_id) } }
@@ -90,7 +90,7 @@ fn functions(functions: &[FunctionTop], cpu_seconds: f64) -> Markup {
         tbody { @for function in functions {
             tr {
                 td { code { (function.name) } }
-                td.n { (format!("{:.1} %", 100.0 * per(seconds(function.flat), cpu_seconds))) }
+                td.n { (super::share(per(seconds(function.flat), cpu_seconds))) }
                 td.n { (time(seconds(function.flat))) }
                 td.n { (time(seconds(function.cum))) }
             }

@@ -8,9 +8,6 @@ pub use span_profiler::{Profile, ValueType};
 #[derive(Debug, thiserror::Error)]
 #[error("busy")]
 pub struct Busy;
-#[derive(Debug, thiserror::Error)]
-#[error("not jemalloc")]
-pub struct HeapError;
 pub fn empty() -> Profile {
     Profile {
         value_types: vec![
@@ -24,18 +21,6 @@ pub fn empty() -> Profile {
         samples: vec![],
         comments: vec![],
         drop_frames: None,
-    }
-}
-pub mod heap {
-    #[derive(Debug, Clone)]
-    pub struct Heap;
-    pub fn start() -> Result<Heap, super::HeapError> {
-        Ok(Heap)
-    }
-    impl Heap {
-        pub fn profile(&self) -> Result<super::Profile, super::HeapError> {
-            Ok(super::empty())
-        }
     }
 }
 pub mod tasks {
