@@ -162,7 +162,8 @@ impl ProfileArgs {
             ("since", self.since.clone()),
             ("format", format.map(str::to_owned)),
         ];
-        let pairs = pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}", percent::encode(value.as_deref()?))));
+        let pairs =
+            pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}", percent::encode(value.as_deref()?))));
         Ok(format!("{base}/debug/pprof/{name}?{}", pairs.collect::<Vec<_>>().join("&")))
     }
 

@@ -148,8 +148,11 @@ pub(super) fn index(app: &App, headers: &HeaderMap) -> Markup {
 }
 
 const PARAMETERS: [(&str, &str); 9] = [
-    ("seconds", "how long to look, up to 60, fractions allowed: 30 for profile and 1 for trace unless given; the others \
-                 then give what changed meanwhile"),
+    (
+        "seconds",
+        "how long to look, up to 60, fractions allowed: 30 for profile and 1 for trace unless given; the others \
+                 then give what changed meanwhile",
+    ),
     ("hz", "samples per second of CPU time, 1 to 999, 99 unless given (profile)"),
     ("span", "only samples in spans of this name, and in spans of traces that such a span is the first of here"),
     ("trace_id, span_id", "only samples of this trace or span; without seconds they come from the recorder (profile)"),

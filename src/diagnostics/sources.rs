@@ -7,8 +7,8 @@ use std::time::Duration;
 
 pub(super) use agreed::execution::Recording;
 pub(super) use agreed::tasks::TaskDump;
-pub(super) use span_profiler::{Capture, Filter, Profile, RecorderState, Sample, SpanShare, TraceSpan};
 use span_profiler::heap::{self, Heap};
+pub(super) use span_profiler::{Capture, Filter, Profile, RecorderState, Sample, SpanShare, TraceSpan};
 use span_profiler::{CaptureError, Profiler};
 
 use crate::error::chain;
@@ -88,7 +88,8 @@ impl Sources {
     /// The heap as it is; takes milliseconds.
     pub(super) fn heap(&self) -> Result<Profile, Problem> {
         let heap = self.heap.as_ref();
-        heap.map(Heap::profile).map_err(|reason| Problem::new(Kind::NotSupported, format!("no heap profiles: {reason}")))
+        heap.map(Heap::profile)
+            .map_err(|reason| Problem::new(Kind::NotSupported, format!("no heap profiles: {reason}")))
     }
 
     /// Every task that was spawned by name.

@@ -98,10 +98,5 @@ pub(super) fn functions(profile: Profile) -> Vec<FunctionTop> {
 
 /// The profile without its samples.
 fn shell(profile: &Profile) -> Profile {
-    Profile {
-        value_types: profile.value_types.clone(),
-        samples: Vec::new(),
-        comments: Vec::new(),
-        ..*profile
-    }
+    Profile { value_types: profile.value_types.clone(), samples: Vec::new(), comments: Vec::new(), ..*profile }
 }

@@ -96,7 +96,8 @@ mod tests {
             flat,
             cum: flat,
         };
-        let span = |name: &str, value| SpanTop { name: name.to_owned(), value, functions: vec![function("work", value)] };
+        let span =
+            |name: &str, value| SpanTop { name: name.to_owned(), value, functions: vec![function("work", value)] };
         let top = Top {
             kind: "cpu".to_owned(),
             unit: "nanoseconds".to_owned(),

@@ -17,7 +17,10 @@ fn address(arguments: &[&str]) -> Result<String, (u8, String)> {
 fn arguments_become_an_address() {
     for (arguments, expected) in [
         (&[][..], "profile?seconds=10&format=json"),
-        (&["--span", "GET /x", "--seconds", "0.5", "--hz", "199"], "profile?seconds=0.5&hz=199&span=GET%20%2Fx&format=json"),
+        (
+            &["--span", "GET /x", "--seconds", "0.5", "--hz", "199"],
+            "profile?seconds=0.5&hz=199&span=GET%20%2Fx&format=json",
+        ),
         (&["--since", "10m", "-o", "x.svg"], "profile?since=10m&format=svg"),
         (&["--trace-id", "ab", "-o", "x.pb.gz"], "profile?trace_id=ab&format=pprof"),
         (&["--kind", "heap"], "heap?format=json"),
@@ -26,7 +29,10 @@ fn arguments_become_an_address() {
     ] {
         assert_eq!(address(arguments).unwrap(), format!("http://127.0.0.1:6060/debug/pprof/{expected}"));
     }
-    assert_eq!(address(&["--url", "http://lab:1/"]).unwrap(), "http://lab:1/debug/pprof/profile?seconds=10&format=json");
+    assert_eq!(
+        address(&["--url", "http://lab:1/"]).unwrap(),
+        "http://lab:1/debug/pprof/profile?seconds=10&format=json"
+    );
 }
 
 #[test]

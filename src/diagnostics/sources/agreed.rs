@@ -1,5 +1,12 @@
 //! Stands in for the crate until its parts are there.
-#![allow(missing_docs, clippy::unused_self, clippy::needless_pass_by_value, unreachable_pub, dead_code, missing_debug_implementations)]
+#![allow(
+    missing_docs,
+    clippy::unused_self,
+    clippy::needless_pass_by_value,
+    unreachable_pub,
+    dead_code,
+    missing_debug_implementations
+)]
 
 use std::time::{Duration, SystemTime};
 
@@ -10,10 +17,7 @@ pub use span_profiler::{Profile, ValueType};
 pub struct Busy;
 pub fn empty() -> Profile {
     Profile {
-        value_types: vec![
-            ValueType { kind: "samples", unit: "count" },
-            ValueType { kind: "cpu", unit: "nanoseconds" },
-        ],
+        value_types: vec![ValueType { kind: "samples", unit: "count" }, ValueType { kind: "cpu", unit: "nanoseconds" }],
         default_value: 1,
         period: None,
         start: SystemTime::now(),

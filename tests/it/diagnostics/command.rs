@@ -54,7 +54,8 @@ fn what_goes_wrong_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "correct-horse-battery").unwrap();
-    let with_token = |arguments: &[&str]| profile(&private, &[&["--token-file", path.to_str().unwrap()], arguments].concat());
+    let with_token =
+        |arguments: &[&str]| profile(&private, &[&["--token-file", path.to_str().unwrap()], arguments].concat());
     set_mode(&path, 0o644);
     let loose = with_token(&["--since", "5m"]);
     assert!(loose.status.code() == Some(64) && loose.stderr.contains("chmod 600"), "{loose:?}");
