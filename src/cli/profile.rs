@@ -68,7 +68,7 @@ pub struct ProfileArgs {
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["seconds", "hz"])]
     since: Option<String>,
     /// Base address of the diagnostics server.
-    #[arg(long, default_value = "http://127.0.0.1:6060")]
+    #[arg(long, env = "PHASELAB_DIAGNOSTICS_URL", default_value = "http://127.0.0.1:6060")]
     url: String,
     /// File with the token, where the server asks for one.
     #[arg(long, value_name = "FILE", env = "PHASELAB_DIAGNOSTICS_TOKEN_FILE")]

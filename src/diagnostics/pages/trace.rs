@@ -44,9 +44,14 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
         }
         @if let Some(name) = why.name() {
             h2 { "All requests of this name" }
-            p { "What " code { (name) } " and the spans inside it have cost, whichever trace they belong to:" }
-            (graph(&of_span(name, "svg"), "Flame graph of the spans of the same name"))
-            (command(&base.pprof("", &of_span(name, "pprof"))))
+            @if view.samples_of_name == 0 {
+                p { "No sample fell into any " code { (name) } " of the recorder's window." }
+            } @else {
+                p { "What " code { (name) } " and the spans inside it have cost, whichever trace they belong to: "
+                    (view.samples_of_name) " samples." }
+                (graph(&of_span(name, "svg"), "Flame graph of the spans of the same name"))
+                (command(&base.pprof("", &of_span(name, "pprof"))))
+            }
         }
         @if let Ok(spans) = Spans::of(app) {
             h2 { "All spans" }
