@@ -177,7 +177,7 @@ impl Heap {
     /// What was allocated since the first [`start`] while sampling ran, and what of it is in use now.
     ///
     /// Memory in use is the default value. Takes some milliseconds if there are many stacks; allocating threads wait at
-    /// most for the copy of 1,024 of them.
+    /// most for the copy of 64 of them.
     #[must_use]
     pub fn profile(&self) -> Profile {
         let session = &self.running.session;

@@ -20,8 +20,9 @@ const VALUE_TYPES: [ValueType; 4] = [
 /// nobody else's code may be here.
 const ALLOCATOR: &str = r"_rjem_.*|(__rustc(\[[0-9a-f]+\])?::)?__(rust|rg|rdl)_(alloc|alloc_zeroed|realloc)|<?tikv_jemallocator::.*|<?alloc::alloc::.*|<?alloc::raw_vec::.*";
 
-/// Places that are copied while allocating threads wait: 1 MiB at most, tens of microseconds.
-const CHUNK: usize = 1_024;
+/// Places that are copied at once while allocating threads wait: 64 KiB at most, some microseconds. The buffer is small for
+/// another reason too: it may itself be sampled.
+const CHUNK: usize = 64;
 
 pub(super) fn profile(interval: u64, start: SystemTime, duration: Duration) -> Profile {
     let mut samples = Vec::new();

@@ -3,8 +3,8 @@
 use std::ops::{AddAssign, SubAssign};
 
 /// Fractions of an object: a sample of a large object stands for 1.02 objects, say. jemalloc keeps eighths; finer ones
-/// cost nothing here, and 2^64 of them are still 1.8 × 10^16 objects.
-const FRACTIONS: f64 = 1_024.0;
+/// cost nothing here, and 2^64 of these are still 1.8 × 10^16 objects.
+const FRACTION_BITS: u32 = 10;
 
 /// Objects and bytes that samples stand for. Integers, so that what is added and subtracted again leaves exactly zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,8 +16,7 @@ pub(crate) struct Amount {
 impl Amount {
     /// Rounded to whole objects.
     pub(crate) fn objects(self) -> i64 {
-        const SHIFT: u32 = (FRACTIONS as u64).trailing_zeros();
-        let rounded = self.fractions.saturating_add(1 << (SHIFT - 1)) >> SHIFT;
+        let rounded = self.fractions.saturating_add(1 << (FRACTION_BITS - 1)) >> FRACTION_BITS;
         i64::try_from(rounded).unwrap_or(i64::MAX)
     }
 
@@ -64,7 +63,10 @@ impl Weigher {
         if probability <= 0.0 {
             return Amount::default();
         }
-        Amount { fractions: (FRACTIONS / probability).round() as u64, bytes: (size / probability).round() as u64 }
+        Amount {
+            fractions: (f64::from(1_u32 << FRACTION_BITS) / probability).round() as u64,
+            bytes: (size / probability).round() as u64,
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! A profile as a picture to click through.
 
+#[cfg(test)]
+mod tests;
+
 use inferno::flamegraph::color::{MultiPalette, Palette};
 use inferno::flamegraph::{Direction, Options, from_lines};
 
 use super::Symbolized;
+use super::folded::printable;
 
 /// Above this size browsers become slow, and nobody can see such narrow frames. It is some 10,000 frames with long names.
 const LIMIT: usize = 4 << 20;
@@ -16,7 +20,7 @@ impl Symbolized {
     /// what grew in red, what shrank in blue.
     #[must_use]
     pub fn flamegraph(&self, title: &str, value: usize) -> Vec<u8> {
-        let title: String = title.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+        let title: String = title.chars().map(printable).collect();
         let stacks = self.stacks(value);
         let total: u128 = stacks.values().map(|sum| u128::from(sum.unsigned_abs())).sum();
         if total == 0 {

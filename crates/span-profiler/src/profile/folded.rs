@@ -53,9 +53,10 @@ fn push(line: &mut String, name: &str) {
     if !line.is_empty() {
         line.push(';');
     }
-    line.extend(name.chars().map(|char| match char {
-        ';' => ',',
-        control if control.is_control() => ' ',
-        other => other,
-    }));
+    line.extend(name.chars().map(|char| if char == ';' { ',' } else { printable(char) }));
+}
+
+/// What neither lines nor XML can hold becomes a space.
+pub(super) fn printable(char: char) -> char {
+    if char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}') { ' ' } else { char }
 }

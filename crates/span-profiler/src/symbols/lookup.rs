@@ -59,7 +59,8 @@ fn symbols<'a>(
         return symbolizer.symbolize(&Source::Process(source), Input::AbsAddr(addresses)).unwrap_or_default();
     }
     let Some(file) = region.file(program) else { return Vec::new() };
-    let offsets: Vec<u64> = addresses.iter().map(|address| address - region.start + region.offset).collect();
+    let offsets: Vec<u64> =
+        addresses.iter().map(|address| (address - region.start).saturating_add(region.offset)).collect();
     let mut source = Elf::new(file);
     symbolizer.symbolize(&Source::Elf(source.clone()), Input::FileOffset(&offsets)).unwrap_or_else(|_| {
         // Debug information that cannot be read must not cost the names, which are kept elsewhere.

@@ -71,10 +71,10 @@ pub(crate) fn facts() -> Result<Facts, CtlError> {
 
 /// Whether Rust's allocations of this thread are counted by jemalloc.
 pub(crate) fn is_global() -> Result<bool, CtlError> {
-    const BYTES: u64 = 65_536;
+    const BYTES: usize = 65_536;
     let before = read::<u64>(c"thread.allocated")?;
-    drop(black_box(Vec::<u8>::with_capacity(BYTES as usize)));
-    Ok(read::<u64>(c"thread.allocated")?.wrapping_sub(before) >= BYTES)
+    drop(black_box(Vec::<u8>::with_capacity(BYTES)));
+    Ok(read::<u64>(c"thread.allocated")?.wrapping_sub(before) >= BYTES as u64)
 }
 
 /// Bytes between two samples, on average.

@@ -37,6 +37,7 @@ thread_local! {
 static REPLACED: Mutex<Option<OnBacktrace>> = Mutex::new(None);
 
 /// Walks frame pointers: about a tenth of what jemalloc's own walk by unwind tables takes.
+#[expect(clippy::cast_possible_truncation, reason = "addresses are as wide as pointers, frames end at 128")]
 unsafe extern "C" fn on_backtrace(addresses: *mut *mut c_void, len: *mut c_uint, max: c_uint) {
     // SAFETY: the location of errno is always valid. The walk may make system calls that fail.
     let errno = unsafe { *libc::__errno_location() };

@@ -1,5 +1,6 @@
 //! The unit tests' allocator is the system's, so what jemalloc does here is what these tests ask it for, by its C functions.
-#![expect(unsafe_code, reason = "allocates, forks and sends signals")]
+#![expect(unsafe_code, reason = "allocates and forks")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests; sizes are small")]
 
 use std::ffi::c_void;
 use std::hint::black_box;
