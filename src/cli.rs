@@ -3,6 +3,7 @@
 pub mod check;
 mod interrupt;
 pub mod load;
+pub mod profile;
 pub mod serve;
 pub mod verify;
 
@@ -34,6 +35,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Send requests at a constant rate or in steps.
     Load(load::LoadArgs),
+    /// Take a profile from the running service.
+    Profile(profile::ProfileArgs),
     /// Ask the backends whether every exemplar leads to its trace.
     Verify(verify::VerifyArgs),
 }
@@ -149,6 +152,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(args),
         Command::Load(args) => load::run(args).await,
+        Command::Profile(args) => profile::run(args).await,
         Command::Verify(args) => verify::run(args).await,
     }
 }

@@ -113,11 +113,8 @@ impl Diagnostics {
             stopping: stopping.clone(),
             service: config.otel.service_name.clone(),
         };
-        let bounds = Bounds {
-            connections: MAX_CONNECTIONS,
-            write_timeout: WRITE_TIMEOUT,
-            stop: config.shutdown_timeout,
-        };
+        let bounds =
+            Bounds { connections: MAX_CONNECTIONS, write_timeout: WRITE_TIMEOUT, stop: config.shutdown_timeout };
         let thread = std::thread::Builder::new()
             .name("diagnostics".to_owned())
             .spawn(move || serve(listener, router(app), stopping, bounds))?;
@@ -188,10 +185,7 @@ fn router(app: App) -> Router {
     for (path, methods) in routes {
         router = router.route(path, methods.fallback(method_not_allowed));
     }
-    router
-        .fallback(not_found)
-        .layer(from_fn_with_state(Arc::clone(&app), manners::manners))
-        .with_state(app)
+    router.fallback(not_found).layer(from_fn_with_state(Arc::clone(&app), manners::manners)).with_state(app)
 }
 
 async fn not_found(request: Request) -> Problem {

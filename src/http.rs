@@ -75,8 +75,7 @@ pub async fn run(
             tracing::warn!(error = chain(&error), "the database is not ready; each request and /readyz tries again");
         }
     });
-    let bounds =
-        Bounds { connections: MAX_CONNECTIONS, write_timeout: WRITE_TIMEOUT, stop: config.shutdown_timeout };
+    let bounds = Bounds { connections: MAX_CONNECTIONS, write_timeout: WRITE_TIMEOUT, stop: config.shutdown_timeout };
     let served = server::serve(listener, router(app, config, telemetry), shutdown, bounds).await;
     opening.abort();
     workload.database().close().await;

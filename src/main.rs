@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use phaselab::cli;
 use phaselab::error::EXIT_FAILED;
 
+/// Heap profiles are made from its samples.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::parse() {
         Ok(cli) => cli,

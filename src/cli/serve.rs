@@ -18,8 +18,8 @@ use super::{ConfigArgs, check};
 use crate::config::{self, Config, Faults, ProcessEnvironment, ProfilerSettings, Rule};
 use crate::diagnostics::{Diagnostics, Sources};
 use crate::error::{EXIT_FAILED, EXIT_USAGE, StartError, chain};
-use crate::telemetry::{self, Telemetry};
 use crate::http;
+use crate::telemetry::{self, Telemetry};
 
 /// Signals that come within this time of the first are taken for the same one.
 const SAME_SIGNAL: Duration = Duration::from_millis(50);

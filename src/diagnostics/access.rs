@@ -106,7 +106,8 @@ impl Access {
         if host == "localhost" || self.hosts.contains(&host) {
             return true;
         }
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse().map(|host: IpAddr| host.to_canonical());
+        let address =
+            host.trim_start_matches('[').trim_end_matches(']').parse().map(|host: IpAddr| host.to_canonical());
         address.is_ok_and(|host| host.is_loopback() || host == self.listen || host == local)
     }
 

@@ -73,8 +73,7 @@ pub(super) struct Ask {
 }
 
 /// The parameters of `profile`.
-pub(super) const CPU: &[&str] =
-    &["seconds", "hz", "span", "trace_id", "span_id", "since", "debug", "format"];
+pub(super) const CPU: &[&str] = &["seconds", "hz", "span", "trace_id", "span_id", "since", "debug", "format"];
 /// The parameters of `heap` and `allocs`.
 pub(super) const HEAP: &[&str] = &["seconds", "gc", "span", "debug", "format"];
 /// The parameters of `goroutine`.
@@ -127,9 +126,8 @@ fn read(params: &mut Params, known: &[&str]) -> Ask {
         span_name: params.get("span", None, "the name of a span, up to 256 bytes", |text| {
             (!text.is_empty() && text.len() <= MAX_NAME_BYTES).then(|| Some(text.to_owned()))
         }),
-        trace_id: params.get("trace_id", None, "32 hexadecimal digits that are not all 0", |text| {
-            trace_id(text).map(Some)
-        }),
+        trace_id: params
+            .get("trace_id", None, "32 hexadecimal digits that are not all 0", |text| trace_id(text).map(Some)),
         span_id: params.get("span_id", None, "16 hexadecimal digits that are not all 0", |text| {
             hex(text, 16).and_then(|id| u64::try_from(id).ok()).map(Some)
         }),

@@ -12,7 +12,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::server::Ends;
 
 /// A page may show nothing but its own style and flame graphs, and no other page may show it.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; object-src 'self'; frame-src 'self'; \
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; frame-src 'self'; \
                            frame-ancestors 'self'; base-uri 'none'; form-action 'none'";
 
 /// A flame graph runs its own script and reaches nothing: the sandbox gives it an origin that is not ours.

@@ -10,7 +10,7 @@ use super::App;
 use super::answer::Form;
 use super::profiles::UNSUPPORTED;
 use super::spans::Spans;
-use crate::config::duration;
+use crate::config::{duration, percent};
 
 pub(super) use trace::trace;
 
@@ -148,8 +148,11 @@ pub(super) fn index(app: &App, headers: &HeaderMap) -> Markup {
 }
 
 const PARAMETERS: [(&str, &str); 9] = [
-    ("seconds", "how long to look, up to 60, fractions allowed: 30 for profile and 1 for trace unless given; the others \
-                 then give what changed meanwhile"),
+    (
+        "seconds",
+        "how long to look, up to 60, fractions allowed: 30 for profile and 1 for trace unless given; the others \
+                 then give what changed meanwhile",
+    ),
     ("hz", "samples per second of CPU time, 1 to 999, 99 unless given (profile)"),
     ("span", "only samples in spans of this name, and in spans of traces that such a span is the first of here"),
     ("trace_id, span_id", "only samples of this trace or span; without seconds they come from the recorder (profile)"),
@@ -175,7 +178,7 @@ pub(super) fn spans(app: &App, headers: &HeaderMap, spans: &Spans) -> Markup {
             " of at most " (mebibytes(spans.bytes_limit)) "."
         }
         (span_table(spans))
-        p { "All of it as a flame graph, as a profile, as JSON: " (link("profile?since=10m&format=svg", "flame graph")) ", "
+        p { "All of it as a flame graph, as JSON, as a profile: " (link("profile?since=10m&format=svg", "flame graph")) ", "
             a href="/debug/spans?format=json" { "JSON" } "." }
         (command(&base.pprof("-tags ", "/debug/pprof/profile?since=10m")))
     };
@@ -191,7 +194,7 @@ fn span_table(spans: &Spans) -> Markup {
         tbody { @for row in &spans.spans {
             tr {
                 td { @if row.name.is_empty() { em { "outside of any span" } } @else { code { (row.name) } } }
-                td.n { meter min="0" max="1" value=(format!("{:.4}", row.share)) {} " " (format!("{:.1} %", 100.0 * row.share)) }
+                td.n { meter min="0" max="1" value=(format!("{:.4}", row.share)) {} " " (share(row.share)) }
                 td.n { (time(row.cpu_seconds)) }
                 td.n { (row.samples) }
                 td { @if !row.name.is_empty() {
@@ -205,20 +208,7 @@ fn span_table(spans: &Spans) -> Markup {
 
 /// The recorder's profile of a span name, in a format.
 fn of_span(name: &str, format: &str) -> String {
-    format!("/debug/pprof/profile?since=10m&span={}&format={format}", encoded(name))
-}
-
-/// Percent-encoded, all but letters and digits: good in an address, in an attribute and in a shell's quotes.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    format!("/debug/pprof/profile?since=10m&span={}&format={format}", percent::encode(name))
 }
 
 /// Seconds for people.
@@ -229,6 +219,11 @@ fn time(seconds: f64) -> String {
         _ if seconds >= 1.0 => format!("{seconds:.1} s"),
         _ => format!("{:.0} ms", seconds * 1_000.0),
     }
+}
+
+/// A share; spaces as wide as digits keep what stands before it in one line.
+fn share(share: f64) -> String {
+    format!("{:>5.1}\u{a0}%", 100.0 * share).replace(' ', "\u{2007}")
 }
 
 fn per(part: f64, whole: f64) -> f64 {
@@ -243,12 +238,6 @@ fn mebibytes(bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_encoded_breaks_out_of_nothing() {
-        assert_eq!(encoded("GET /api/work"), "GET%20%2Fapi%2Fwork");
-        assert_eq!(encoded("'\"$`&é"), "%27%22%24%60%26%C3%A9");
-    }
 
     #[test]
     fn times_are_short() {

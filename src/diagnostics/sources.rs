@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use agreed::execution::Recording;
-pub(super) use agreed::heap::Heap;
 pub(super) use agreed::tasks::TaskDump;
+use span_profiler::heap::{self, Heap};
 pub(super) use span_profiler::{Capture, Filter, Profile, RecorderState, Sample, SpanShare, TraceSpan};
 use span_profiler::{CaptureError, Profiler};
 
@@ -34,7 +34,7 @@ impl Sources {
     /// A profiler that has been started, or why it could not be; heap sampling starts here, where the allocator can.
     #[must_use]
     pub fn new(profiler: Result<Profiler, Arc<str>>) -> Self {
-        let heap = agreed::heap::start().map_err(|error| Arc::from(chain(&error)));
+        let heap = heap::start().map_err(|error| Arc::from(chain(&error)));
         Self { profiler, heap }
     }
 
@@ -85,14 +85,11 @@ impl Sources {
         Reading { samples: stats.samples, lost: stats.lost, recorder_bytes }
     }
 
-    /// The heap as it is; blocks for some milliseconds.
+    /// The heap as it is; takes milliseconds.
     pub(super) fn heap(&self) -> Result<Profile, Problem> {
-        match &self.heap {
-            Ok(heap) => heap.profile().map_err(|error| failed(&error)),
-            Err(reason) => {
-                Err(Problem::new(Kind::NotSupported, format!("the heap cannot be sampled: {reason}")))
-            }
-        }
+        let heap = self.heap.as_ref();
+        heap.map(Heap::profile)
+            .map_err(|reason| Problem::new(Kind::NotSupported, format!("no heap profiles: {reason}")))
     }
 
     /// Every task that was spawned by name.

@@ -84,7 +84,8 @@ pub(super) fn by_span(profile: &Profile) -> Top {
 /// The functions of all spans together.
 pub(super) fn functions(profile: Profile) -> Vec<FunctionTop> {
     let value = profile.default_value;
-    let all = profile.symbolize().top(value).into_iter().take(MAX_FUNCTIONS);
+    // Those that only call others are in the flame graph.
+    let all = profile.symbolize().top(value).into_iter().filter(|function| function.flat != 0).take(MAX_FUNCTIONS);
     all.map(|function| FunctionTop {
         name: function.name.to_string(),
         file: function.file.map(|file| file.to_string()),
@@ -97,10 +98,5 @@ pub(super) fn functions(profile: Profile) -> Vec<FunctionTop> {
 
 /// The profile without its samples.
 fn shell(profile: &Profile) -> Profile {
-    Profile {
-        value_types: profile.value_types.clone(),
-        samples: Vec::new(),
-        comments: Vec::new(),
-        ..*profile
-    }
+    Profile { value_types: profile.value_types.clone(), samples: Vec::new(), comments: Vec::new(), ..*profile }
 }

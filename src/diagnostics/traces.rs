@@ -41,6 +41,9 @@ pub(super) struct View {
     /// Why there are no samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<Why>,
+    /// Samples of other traces whose first span here has the same name.
+    #[serde(default)]
+    pub(super) samples_of_name: u64,
 }
 
 /// One span of a trace.
@@ -95,7 +98,11 @@ async fn view(app: &Arc<App>, trace_id: u128, may_ask: bool) -> Result<View, Pro
         }
     }
     let why = Why::of(app, trace_id);
-    Ok(View { trace_id: format!("{trace_id:032x}"), why: Some(why), ..View::default() })
+    let samples_of_name = match why.name() {
+        Some(name) => samples_of(app, name.to_owned()).await?,
+        None => 0,
+    };
+    Ok(View { trace_id: format!("{trace_id:032x}"), why: Some(why), samples_of_name, ..View::default() })
 }
 
 async fn here(app: &Arc<App>, trace_id: u128, profile: Profile) -> Result<View, Problem> {
@@ -116,9 +123,16 @@ async fn here(app: &Arc<App>, trace_id: u128, profile: Profile) -> Result<View, 
             })
             .collect(),
         functions,
-        peer: None,
-        why: None,
+        ..View::default()
     })
+}
+
+/// How many samples the recorder has of a span name, and of the spans inside such a one.
+async fn samples_of(app: &Arc<App>, name: String) -> Result<u64, Problem> {
+    let sources = app.sources.clone();
+    let filter = Filter { span_name: Some(name), ..Filter::default() };
+    let profile = answer::render(app, move || sources.recorded(&filter)).await??;
+    Ok(profile.samples.iter().filter_map(|sample| u64::try_from(*sample.values.first()?).ok()).sum())
 }
 
 /// The trace's profile as a file, a flame graph or folded stacks, from here or from a peer.

@@ -98,7 +98,11 @@ pub(crate) async fn serve(
 /// The next connection.
 async fn accept(listener: &TcpListener) -> (TcpStream, Ends) {
     loop {
-        match listener.accept().await.and_then(|(stream, peer)| Ok((Ends { peer, local: stream.local_addr()? }, stream))) {
+        match listener
+            .accept()
+            .await
+            .and_then(|(stream, peer)| Ok((Ends { peer, local: stream.local_addr()? }, stream)))
+        {
             Ok((ends, stream)) => {
                 // Answers are written at once; waiting to fill a packet would only delay them.
                 let _ = stream.set_nodelay(true);
@@ -118,3 +122,6 @@ fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
 }
+
+#[cfg(test)]
+mod tests;

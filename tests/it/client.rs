@@ -36,7 +36,12 @@ impl Answer {
             let (name, value) = line.split_once(": ").unwrap();
             (name.to_owned(), value.to_owned())
         };
-        Self { status, headers: lines.map(header).collect(), body: String::from_utf8_lossy(&body).into_owned(), bytes: body }
+        Self {
+            status,
+            headers: lines.map(header).collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            bytes: body,
+        }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -2,6 +2,7 @@
 //! do, slots that stay taken, pages that break.
 
 mod access;
+mod command;
 mod limits;
 mod pages;
 mod profiles;

@@ -44,9 +44,14 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
         }
         @if let Some(name) = why.name() {
             h2 { "All requests of this name" }
-            p { "What " code { (name) } " and the spans inside it have cost, whichever trace they belong to:" }
-            (graph(&of_span(name, "svg"), "Flame graph of the spans of the same name"))
-            (command(&base.pprof("", &of_span(name, "pprof"))))
+            @if view.samples_of_name == 0 {
+                p { "No sample fell into any " code { (name) } " of the recorder's window." }
+            } @else {
+                p { "What " code { (name) } " and the spans inside it have cost, whichever trace they belong to: "
+                    (view.samples_of_name) " samples." }
+                (graph(&of_span(name, "svg"), "Flame graph of the spans of the same name"))
+                (command(&base.pprof("", &of_span(name, "pprof"))))
+            }
         }
         @if let Ok(spans) = Spans::of(app) {
             h2 { "All spans" }
@@ -59,7 +64,7 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
 fn graph(address: &str, what: &str) -> Markup {
     html! {
         figure {
-            iframe src=(address) title=(what) sandbox="allow-scripts" loading="lazy" {}
+            iframe src=(address) title=(what) sandbox="allow-scripts" {}
             figcaption { a href=(address) { (what) } ": click to zoom, Ctrl-F to search" }
         }
     }
@@ -72,7 +77,7 @@ fn spans(view: &View) -> Markup {
             @let share = per(span.cpu_seconds, view.cpu_seconds);
             tr {
                 td { code { (span.name) } }
-                td.n { meter min="0" max="1" value=(format!("{share:.4}")) {} " " (format!("{:.1} %", 100.0 * share)) }
+                td.n { meter min="0" max="1" value=(format!("{share:.4}")) {} " " (super::share(share)) }
                 td.n { (time(span.cpu_seconds)) }
                 td.n { (span.samples) }
                 td { code { (span.span_id) } }
@@ -90,7 +95,7 @@ fn functions(functions: &[FunctionTop], cpu_seconds: f64) -> Markup {
         tbody { @for function in functions {
             tr {
                 td { code { (function.name) } }
-                td.n { (format!("{:.1} %", 100.0 * per(seconds(function.flat), cpu_seconds))) }
+                td.n { (super::share(per(seconds(function.flat), cpu_seconds))) }
                 td.n { (time(seconds(function.flat))) }
                 td.n { (time(seconds(function.cum))) }
             }

@@ -1,5 +1,12 @@
 //! Stands in for the crate until its parts are there.
-#![allow(missing_docs, clippy::unused_self, clippy::needless_pass_by_value, unreachable_pub, dead_code, missing_debug_implementations)]
+#![allow(
+    missing_docs,
+    clippy::unused_self,
+    clippy::needless_pass_by_value,
+    unreachable_pub,
+    dead_code,
+    missing_debug_implementations
+)]
 
 use std::time::{Duration, SystemTime};
 
@@ -8,15 +15,9 @@ pub use span_profiler::{Profile, ValueType};
 #[derive(Debug, thiserror::Error)]
 #[error("busy")]
 pub struct Busy;
-#[derive(Debug, thiserror::Error)]
-#[error("not jemalloc")]
-pub struct HeapError;
 pub fn empty() -> Profile {
     Profile {
-        value_types: vec![
-            ValueType { kind: "samples", unit: "count" },
-            ValueType { kind: "cpu", unit: "nanoseconds" },
-        ],
+        value_types: vec![ValueType { kind: "samples", unit: "count" }, ValueType { kind: "cpu", unit: "nanoseconds" }],
         default_value: 1,
         period: None,
         start: SystemTime::now(),
@@ -24,18 +25,6 @@ pub fn empty() -> Profile {
         samples: vec![],
         comments: vec![],
         drop_frames: None,
-    }
-}
-pub mod heap {
-    #[derive(Debug, Clone)]
-    pub struct Heap;
-    pub fn start() -> Result<Heap, super::HeapError> {
-        Ok(Heap)
-    }
-    impl Heap {
-        pub fn profile(&self) -> Result<super::Profile, super::HeapError> {
-            Ok(super::empty())
-        }
     }
 }
 pub mod tasks {

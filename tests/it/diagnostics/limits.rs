@@ -97,7 +97,12 @@ fn a_blocked_service_is_still_profiled() {
     let private = Private::start(&[]);
     // Every worker is busy, and so is every request.
     let mut busy: Vec<_> = (0..8)
-        .map(|_| crate::client::send(private.server.address, b"GET /api/work?loop_iterations=10000000000 HTTP/1.1\r\nHost: lab\r\n\r\n"))
+        .map(|_| {
+            crate::client::send(
+                private.server.address,
+                b"GET /api/work?loop_iterations=10000000000 HTTP/1.1\r\nHost: lab\r\n\r\n",
+            )
+        })
         .collect();
     assert_eq!(private.get("/debug/pprof/profile?seconds=0.2").status, 200);
     busy.clear();

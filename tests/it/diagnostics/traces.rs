@@ -69,14 +69,18 @@ fn a_past_trace_has_its_profile() {
 fn a_trace_without_samples_is_explained() {
     let private = Private::start(&[]);
     hot_trace(&private);
-    let fast = private.server.get("/api/null").trace().0;
+    let fast = private.server.get("/api/work?loop_iterations=0&items=0").trace().0;
     let view = private.get(&format!("/debug/traces/{fast}?format=json")).json();
     assert_eq!(view["why"]["reason"], "too_short", "{view}");
-    assert_eq!(view["why"]["name"], "GET /api/null", "{view}");
+    assert_eq!(view["why"]["name"], "GET /api/work", "{view}");
     let page = private.get(&format!("/debug/traces/{fast}")).body;
-    for part in ["at 99 Hz there is one every 10.1 ms", "span=GET%20%2Fapi%2Fnull&amp;format=svg", "All spans"] {
+    for part in ["at 99 Hz there is one every 10.1 ms", "span=GET%20%2Fapi%2Fwork&amp;format=svg", "All spans"] {
         assert!(page.contains(part), "{part}: {page}");
     }
+    // Of this name there is nothing at all.
+    let null = private.server.get("/api/null").trace().0;
+    let page = private.get(&format!("/debug/traces/{null}")).body;
+    assert!(page.contains("No sample fell into any") && !page.contains("<iframe"), "{page}");
     let view = private.get(&format!("/debug/traces/{UNKNOWN}?format=json")).json();
     assert_eq!(view["why"]["reason"], "unknown", "{view}");
     let problem = private.get(&format!("/debug/traces/{fast}?format=pprof")).problem(404, "no_samples");

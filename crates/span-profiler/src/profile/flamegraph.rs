@@ -4,7 +4,7 @@
 mod tests;
 
 use inferno::flamegraph::color::{MultiPalette, Palette};
-use inferno::flamegraph::{Options, from_lines};
+use inferno::flamegraph::{Direction, Options, from_lines};
 
 use super::Symbolized;
 use super::folded::printable;
@@ -16,7 +16,7 @@ const NARROWEST: f64 = 0.1;
 
 impl Symbolized {
     /// An SVG with the sums of one value type, to zoom into and to search, without anything from elsewhere. When
-    /// samples carry spans, the names of the spans are the lowest row. A difference shows how much each stack changed:
+    /// samples carry spans, the names of the spans are the first row. A difference shows how much each stack changed:
     /// what grew in red, what shrank in blue.
     #[must_use]
     pub fn flamegraph(&self, title: &str, value: usize) -> Vec<u8> {
@@ -51,6 +51,8 @@ impl Symbolized {
             options.min_width = narrowest;
             options.colors = Palette::Multi(MultiPalette::Rust);
             options.deterministic = true;
+            // What is looked at first, spans and entry points, is at the top of the window then.
+            options.direction = Direction::Inverted;
             let mut svg = Vec::new();
             if from_lines(&mut options, lines.iter().map(String::as_str), &mut svg).is_err() {
                 return empty(&title);
