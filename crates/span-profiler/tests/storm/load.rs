@@ -18,6 +18,9 @@ const IDLE_TASKS: usize = 10_000;
 /// Tasks that answer requests.
 const SERVERS: usize = 8;
 
+/// How long a worker is blocked each time: a dump that comes in the first half of it names the task.
+const BLOCKED: Duration = Duration::from_millis(500);
+
 /// A load that runs.
 pub(crate) struct Load {
     pub(crate) requests: Arc<AtomicU64>,
@@ -54,7 +57,7 @@ impl Load {
         spawn_named("blocker", async {
             loop {
                 tokio::time::sleep(Duration::from_millis(700)).await;
-                std::thread::sleep(Duration::from_millis(300));
+                std::thread::sleep(BLOCKED);
             }
         });
         spawn_named("panics", panic_often(Arc::clone(&panics)));

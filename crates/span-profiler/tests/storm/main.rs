@@ -87,8 +87,8 @@ fn profiles_of_every_kind_neither_crash_nor_wedge_nor_tear() {
     println!("{requests} requests, {panics} panics, {threads} short threads; {stats:?}");
     assert!(requests > before, "no request in a second after {before}");
     assert!(counts.tasks > 10_000 && panics > 0 && threads > rounds, "the load was not what it should be");
-    assert!(counts.labelled > counts.cpu / 2 && counts.heap > 0 && counts.events > 0);
-    assert!(counts.blockers > 0, "a worker was blocked for 300 ms every second, and no dump named it");
+    assert!(counts.labelled > counts.cpu / 10 && counts.heap > 0 && counts.events > 0);
+    assert!(counts.blockers > 0, "a worker was blocked for half a second again and again, and no dump named it");
     assert!(counts.longest_dump < Duration::from_secs(2), "a dump came far after its limit: {:?}", counts.longest_dump);
 }
 
