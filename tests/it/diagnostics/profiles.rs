@@ -47,8 +47,9 @@ fn a_profile_names_the_hot_span_and_its_function() {
         assert_eq!((top["kind"].as_str(), top["unit"].as_str()), (Some("cpu"), Some("nanoseconds")));
         let hot = top["spans"].as_array().unwrap().iter().find(|span| span["name"] != "").unwrap();
         assert_eq!(hot["name"], "cpu_loop", "{top}");
-        let function = hot["functions"][0]["name"].as_str().unwrap();
-        assert!(function.contains("checksum"), "{top}");
+        // The first one in a release; in a debug build the loop's own steps are functions too.
+        let functions = hot["functions"].as_array().unwrap();
+        assert!(functions.iter().any(|function| function["name"].as_str().unwrap().contains("checksum")), "{top}");
         load.join().unwrap();
     });
     // After the fact, from the recorder: one span, a whole request, nothing.
