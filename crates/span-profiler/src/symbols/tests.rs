@@ -113,9 +113,10 @@ fn addresses_without_code_get_readable_names() {
     let data = 0x1234_u64.to_be_bytes().to_vec();
     let heap = data.as_ptr() as usize as u64;
     let unmapped = u64::MAX - 7;
-    let found = resolve([Profile::TRUNCATED, 7, heap, unmapped]);
+    let found = resolve([Profile::TRUNCATED, Profile::OTHER, 7, heap, unmapped]);
     let name = |address| found.locations[&address].frames[0].symbol.name.to_string();
     assert_eq!(name(Profile::TRUNCATED), "[truncated]");
+    assert_eq!(name(Profile::OTHER), "[other]");
     assert_eq!(name(7), "[frame 7]");
     assert!(name(heap).starts_with('[') && name(heap).ends_with(']'), "{}", name(heap));
     assert_eq!(name(unmapped), "[0xfffffffffffffff8]");
