@@ -92,3 +92,21 @@ fn without_a_recorder_the_past_is_refused_and_the_present_is_not() {
     let page = private.get("/debug/traces/0af7651916cd43dd8448eb211c80319c");
     assert!(page.status == 200 && page.body.contains("PHASELAB_PROFILER_HZ"), "{page:?}");
 }
+
+#[test]
+fn tasks_have_names_and_say_where_they_wait() {
+    let private = Private::start(&[]);
+    let mut slow =
+        crate::client::send(private.server.address, crate::client::head("GET", "/api/work?db_ms=3000", &[]).as_bytes());
+    private.server.wait_until_busy();
+    let one_by_one = private.get("/debug/pprof/goroutine?debug=2").body;
+    for part in ["\"connection\"", "\"signals\"", "\"diagnostics connection\"", "tokio::time::sleep"] {
+        assert!(one_by_one.contains(part), "{part}: {one_by_one}");
+    }
+    let grouped = private.get("/debug/pprof/goroutine?debug=1").body;
+    assert!(grouped.contains("\"connection\": 1"), "{grouped}");
+    let top = private.get("/debug/pprof/goroutine?format=json").json();
+    assert_eq!(top["kind"], "goroutine", "{top}");
+    assert!(top["total"].as_i64().unwrap() >= 3, "{top}");
+    assert_eq!(crate::client::Answer::read(&mut slow).status, 200);
+}
