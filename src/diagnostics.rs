@@ -113,8 +113,12 @@ impl Diagnostics {
             stopping: stopping.clone(),
             service: config.otel.service_name.clone(),
         };
-        let bounds =
-            Bounds { connections: MAX_CONNECTIONS, write_timeout: WRITE_TIMEOUT, stop: config.shutdown_timeout };
+        let bounds = Bounds {
+            name: "diagnostics connection",
+            connections: MAX_CONNECTIONS,
+            write_timeout: WRITE_TIMEOUT,
+            stop: config.shutdown_timeout,
+        };
         let thread = std::thread::Builder::new()
             .name("diagnostics".to_owned())
             .spawn(move || serve(listener, router(app), stopping, bounds))?;

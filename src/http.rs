@@ -27,6 +27,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
+use span_profiler::tasks::spawn_named;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -70,12 +71,17 @@ pub async fn run(
         health: Arc::clone(&telemetry.health),
     };
     let database = workload.database().clone();
-    let opening = tokio::spawn(async move {
+    let opening = spawn_named("open the database", async move {
         if let Err(error) = database.open().await {
             tracing::warn!(error = chain(&error), "the database is not ready; each request and /readyz tries again");
         }
     });
-    let bounds = Bounds { connections: MAX_CONNECTIONS, write_timeout: WRITE_TIMEOUT, stop: config.shutdown_timeout };
+    let bounds = Bounds {
+        name: "connection",
+        connections: MAX_CONNECTIONS,
+        write_timeout: WRITE_TIMEOUT,
+        stop: config.shutdown_timeout,
+    };
     let served = server::serve(listener, router(app, config, telemetry), shutdown, bounds).await;
     opening.abort();
     workload.database().close().await;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use span_profiler::tasks::spawn_named;
 use span_profiler::{Profiler, ProfilerGuard};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -148,7 +149,7 @@ impl Signals {
     /// Resolves with the first signal; the second one ends the process.
     async fn first(mut self) {
         let (first, came) = oneshot::channel();
-        tokio::spawn(async move {
+        spawn_named("signals", async move {
             let signal = self.next().await;
             tracing::info!(signal, "stopping; a second signal ends at once");
             // The receiver waits as long as the service runs.

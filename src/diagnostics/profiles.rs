@@ -126,8 +126,10 @@ pub(super) async fn tasks(State(app): State<Arc<App>>, method: Method, RawQuery(
     }
     let _taken = app.slots.take(What::Tasks, ask.seconds.unwrap_or_default())?;
     let dump = app.sources.tasks().await;
-    if ask.debug == 2 {
-        let text = answer::render(&app, move || dump.text()).await?;
+    if ask.debug > 0 {
+        let span = ask.filter.span_name.clone();
+        let one_by_one = ask.debug == 2;
+        let text = answer::render(&app, move || sources::tasks_text(dump, span.as_deref(), one_by_one)).await?;
         app.counts.profile(What::Tasks.name());
         return Ok(form.with(text));
     }

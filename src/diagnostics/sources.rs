@@ -1,13 +1,10 @@
 //! What profiles are made from: the crate, with its errors turned into refusals.
 
-mod agreed;
-
 use std::sync::Arc;
-use std::time::Duration;
 
-pub(super) use agreed::execution::Recording;
-pub(super) use agreed::tasks::TaskDump;
+use span_profiler::execution::Recording;
 use span_profiler::heap::{self, Heap};
+use span_profiler::tasks::{self, TaskDump};
 pub(super) use span_profiler::{Capture, Filter, Profile, RecorderState, Sample, SpanShare, TraceSpan};
 use span_profiler::{CaptureError, Profiler};
 
@@ -17,9 +14,6 @@ use crate::telemetry::profiler::Reading;
 
 /// CPU samples per second where the client does not say: odd, so that it does not march with timers of the program.
 pub(super) const DEFAULT_HZ: u32 = 99;
-
-/// How long a task may take to tell where it is.
-const DUMP_LIMIT: Duration = Duration::from_millis(200);
 
 /// What this process can be asked for; cheap to clone.
 #[derive(Debug, Clone)]
@@ -94,17 +88,28 @@ impl Sources {
 
     /// Every task that was spawned by name.
     pub(super) async fn tasks(&self) -> TaskDump {
-        agreed::tasks::dump(DUMP_LIMIT).await
+        tasks::dump(tasks::DUMP_LIMIT).await
     }
 
     /// Starts an execution trace.
     pub(super) fn execution(&self) -> Result<Recording, Problem> {
-        Recording::start().map_err(|error| failed(&error))
+        // Somebody inside the process: clients are kept apart before.
+        Recording::start().map_err(|busy| Problem::new(Kind::ProfileRunning, chain(&busy)).retry_after(1))
     }
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
     Problem::new(Kind::ProfilerFailed, chain(error))
+}
+
+/// Every task by itself, or grouped by place, with names of functions; slow.
+pub(super) fn tasks_text(mut dump: TaskDump, span: Option<&str>, one_by_one: bool) -> String {
+    if let Some(name) = span {
+        dump.tasks.retain(|task| task.span.as_ref().is_some_and(|span| &*span.name == name));
+    }
+    let symbolized = dump.profile().symbolize();
+    let names = |address| symbolized.names_at(address);
+    if one_by_one { dump.text(&names) } else { dump.summary(&names) }
 }
 
 /// Keeps the samples that the filter names; its `since` is the recorder's matter.

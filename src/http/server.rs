@@ -16,14 +16,17 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use span_profiler::tasks::Tracked;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use patience::Patience;
 
-/// What bounds the connections of a server.
+/// What the connections of a server are called, and what bounds them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
+    /// What its connections are called in a dump of tasks.
+    pub(crate) name: &'static str,
     /// Connections at once, further ones wait in the kernel's backlog. Each is a task of a few kilobytes and a
     /// descriptor.
     pub(crate) connections: usize,
@@ -83,7 +86,7 @@ pub(crate) async fn serve(
         let stream = TokioIo::new(Patience::new(stream, bounds.write_timeout));
         let connection = graceful.watch(builder.serve_connection(stream, service));
         // A broken connection concerns its client alone.
-        connections.spawn(async { drop(connection.await) });
+        connections.spawn(Tracked::new(bounds.name, async { drop(connection.await) }));
     }
     // Closed before waiting, so that new clients are refused instead of hanging.
     drop(listener);

@@ -1,9 +1,9 @@
 //! Profiles that know their span.
 
 mod cpu;
+pub mod execution;
 #[cfg(feature = "heap")]
 pub mod heap;
-pub mod execution;
 mod labels;
 mod names;
 mod profile;

@@ -10,9 +10,9 @@ mod unsupported;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) use unsupported::*;
 
+mod clock;
 #[cfg(feature = "heap")]
 pub(crate) mod heap;
-mod clock;
 #[cfg(feature = "tasks")]
 mod waker;
 

@@ -14,7 +14,8 @@ async fn start(router: Router, connections: usize) -> (SocketAddr, oneshot::Send
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let bounds = Bounds { connections, write_timeout: Duration::from_millis(300), stop: Duration::from_secs(5) };
+    let bounds =
+        Bounds { name: "test", connections, write_timeout: Duration::from_millis(300), stop: Duration::from_secs(5) };
     let shutdown = async {
         let _ = stopped.await;
     };

@@ -37,7 +37,9 @@ fn a_past_trace_has_its_profile() {
     let view = wait_for_samples(&private, &trace);
     assert_eq!(view["trace_id"], trace);
     assert_eq!(view["spans"][0]["name"], "cpu_loop", "{view}");
-    assert!(view["functions"][0]["name"].as_str().unwrap().contains("checksum"), "{view}");
+    // The first one in a release; in a debug build the loop's own steps are functions too.
+    let functions = view["functions"].as_array().unwrap();
+    assert!(functions.iter().any(|function| function["name"].as_str().unwrap().contains("checksum")), "{view}");
     assert!(view.get("why").is_none() && view.get("peer").is_none(), "{view}");
     let span = view["spans"][0]["span_id"].as_str().unwrap();
 

@@ -51,6 +51,12 @@ impl Symbolized {
         self.resolved.locations.get(&address).map_or(&[], |location| &location.frames)
     }
 
+    /// The names of the functions at an address of the profile, the innermost inlined one first.
+    #[must_use]
+    pub fn names_at(&self, address: u64) -> Vec<String> {
+        self.frames_at(address).iter().map(|frame| frame.symbol.name.to_string()).collect()
+    }
+
     /// The functions of a sample, the leaf first, without those that `drop_frames` leaves out. The rule is pprof's: on
     /// the way from the root, the first match after a frame that does not match ends the stack.
     pub(super) fn frames<'a>(&'a self, sample: &'a Sample) -> impl DoubleEndedIterator<Item = &'a Frame> {

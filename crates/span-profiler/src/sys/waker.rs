@@ -31,11 +31,7 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dr
 /// Calls `poll` with a probe in place of `ordinary`. `report` gets a stack for each await point that registers: addresses as
 /// in [`crate::Sample::stack`], as far as the frame of this function.
 #[inline(never)]
-pub(crate) fn with_probe<R>(
-    ordinary: &Waker,
-    report: &(dyn Fn(&[u64]) + Sync),
-    poll: impl FnOnce(&Waker) -> R,
-) -> R {
+pub(crate) fn with_probe<R>(ordinary: &Waker, report: &(dyn Fn(&[u64]) + Sync), poll: impl FnOnce(&Waker) -> R) -> R {
     let probe = Probe { ordinary, report, thread: this_thread(), limit: super::frame_address() };
     let raw = RawWaker::new((&raw const probe).cast(), &VTABLE);
     // SAFETY: the vtable keeps the contract of `RawWakerVTable`: its functions may be called from any thread, because everything

@@ -6,10 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(missing_docs, reason = "a test")]
 
+mod load;
 #[path = "../it/rig.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]
 mod rig;
-mod load;
 mod spans;
 
 use std::sync::atomic::Ordering;
@@ -81,7 +81,8 @@ fn profiles_of_every_kind_neither_crash_nor_wedge_nor_tear() {
     let before = load.requests.load(Ordering::Relaxed);
     std::thread::sleep(Duration::from_secs(1));
     let requests = load.requests.load(Ordering::Relaxed);
-    let (stats, panics, threads) = (profiler.stats(), load.panics.load(Ordering::Relaxed), load.threads.load(Ordering::Relaxed));
+    let (stats, panics, threads) =
+        (profiler.stats(), load.panics.load(Ordering::Relaxed), load.threads.load(Ordering::Relaxed));
     load.stop();
     println!("{rounds} rounds in {took:.1?}: {counts:?}");
     println!("{requests} requests, {panics} panics, {threads} short threads; {stats:?}");
@@ -102,8 +103,8 @@ fn check(profile: &Profile, counts: &mut Counts) {
             continue;
         };
         counts.labelled += count;
-        let [name, root, root_name, trace] =
-            ["span_name", "local_root_span_id", "local_root_span_name", "trace_id"].map(|key| label(sample, key).unwrap());
+        let [name, root, root_name, trace] = ["span_name", "local_root_span_id", "local_root_span_name", "trace_id"]
+            .map(|key| label(sample, key).unwrap());
         let span = spans::Span::of(span_id);
         assert_eq!((name, trace), (span.name(), &*span.trace()), "{sample:?}");
         assert_eq!((root, root_name), (&*span.root(), spans::ROOT), "{sample:?}");

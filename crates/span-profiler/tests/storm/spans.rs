@@ -84,7 +84,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ids {
         let Some(span) = context.span(id) else { return };
         let extensions = span.extensions();
         let Some(ids) = extensions.get::<Span>() else { return };
-        let context = SpanContext::new(ids.trace_id().into(), ids.0.into(), TraceFlags::SAMPLED, false, Default::default());
+        let context =
+            SpanContext::new(ids.trace_id().into(), ids.0.into(), TraceFlags::SAMPLED, false, Default::default());
         let guard = Context::new().with_remote_span_context(context).attach();
         ATTACHED.with_borrow_mut(|attached| attached.push((id.into_u64(), guard)));
     }
