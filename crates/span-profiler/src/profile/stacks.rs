@@ -68,6 +68,9 @@ impl<'a> Index<'a> {
     }
 }
 
+/// The number of a span's name, and the addresses in it.
+type Place<'a> = (Option<usize>, &'a [u64]);
+
 /// One stack as numbers of names, the root first.
 struct Row {
     names: Box<[usize]>,
@@ -109,14 +112,14 @@ impl Symbolized {
     /// All stacks in order. Samples that differ in other labels than the span's name are one.
     fn rows<'a>(&'a self, value: usize, index: &mut Index<'a>) -> Vec<Row> {
         let spans = self.profile.samples.iter().any(|sample| sample.label("span_name").is_some());
-        let mut sums: HashMap<(Option<usize>, &[u64]), (i64, &Sample)> = HashMap::new();
+        let mut sums: HashMap<Place<'_>, (i64, &Sample)> = HashMap::new();
         for (sample, count) in self.counted(value) {
             let name = sample.label("span_name").filter(|name| !name.is_empty()).unwrap_or(NO_SPAN);
             let span = spans.then(|| index.names.number(name));
             let (sum, _) = sums.entry((span, &sample.stack)).or_insert((0, sample));
             *sum = sum.saturating_add(count);
         }
-        let row = |((span, _), (sum, sample)): ((Option<usize>, &[u64]), (i64, &'a Sample))| {
+        let row = |((span, _), (sum, sample)): (Place<'_>, (i64, &'a Sample))| {
             let frames = index.frames(self, sample).rev().map(|frame| index.names_of[frame]);
             Row { names: span.into_iter().chain(frames).collect(), sum }
         };
