@@ -6,6 +6,7 @@ mod filter;
 mod flamegraph;
 mod folded;
 mod pprof;
+mod stacks;
 mod symbolized;
 #[cfg(test)]
 mod tests;

@@ -7,12 +7,12 @@ use inferno::flamegraph::color::{MultiPalette, Palette};
 use inferno::flamegraph::{Direction, Options, from_lines};
 
 use super::Symbolized;
-use super::folded::printable;
+use super::stacks::printable;
 
 /// Above this size browsers become slow, and nobody can see such narrow frames. It is some 10,000 frames with long names.
 const LIMIT: usize = 4 << 20;
-/// Frames that are narrower than this percentage are left out: about one pixel on a wide screen.
-const NARROWEST: f64 = 0.1;
+/// Frames that are narrower than one of so many parts are left out: about one pixel on a wide screen.
+const PARTS: u64 = 1_000;
 
 impl Symbolized {
     /// An SVG with the sums of one value type, to zoom into and to search, without anything from elsewhere. When
@@ -21,13 +21,21 @@ impl Symbolized {
     #[must_use]
     pub fn flamegraph(&self, title: &str, value: usize) -> Vec<u8> {
         let title: String = title.chars().map(printable).collect();
-        let stacks = self.stacks(value);
-        let total: u128 = stacks.values().map(|sum| u128::from(sum.unsigned_abs())).sum();
-        if total == 0 {
-            return empty(&title);
+        let mut parts = PARTS;
+        loop {
+            match self.draw(&title, value, parts) {
+                Some(svg) if svg.len() > LIMIT && parts > 2 => parts /= 2,
+                Some(svg) => return svg,
+                None => return empty(&title),
+            }
         }
+    }
+
+    fn draw(&self, title: &str, value: usize, parts: u64) -> Option<Vec<u8>> {
+        let stacks = self.stacks(value, parts);
+        let total: u128 = stacks.values().map(|sum| u128::from(sum.unsigned_abs())).sum();
         // inferno adds up in u64, and places frames in f64.
-        let scale = total.div_ceil(1 << 53);
+        let scale = total.div_ceil(1 << 53).max(1);
         let difference = stacks.values().any(|sum| *sum < 0);
         let lines: Vec<String> = stacks
             .iter()
@@ -39,29 +47,22 @@ impl Symbolized {
             "nanoseconds" => ("ms", 1e-6),
             unit => (unit, 1.0),
         };
-        let mut narrowest = NARROWEST;
-        loop {
-            let mut options = Options::default();
-            options.title.clone_from(&title);
-            options.subtitle = kind.map(|kind| format!("{} ({})", kind.kind, kind.unit));
-            options.count_name = unit.to_owned();
-            #[expect(clippy::cast_precision_loss, reason = "it is 1 but for absurd totals")]
-            let factor = factor * scale as f64;
-            options.factor = factor;
-            options.min_width = narrowest;
-            options.colors = Palette::Multi(MultiPalette::Rust);
-            options.deterministic = true;
-            // What is looked at first, spans and entry points, is at the top of the window then.
-            options.direction = Direction::Inverted;
-            let mut svg = Vec::new();
-            if from_lines(&mut options, lines.iter().map(String::as_str), &mut svg).is_err() {
-                return empty(&title);
-            }
-            if svg.len() <= LIMIT || narrowest > 50.0 {
-                return svg;
-            }
-            narrowest *= 2.0;
-        }
+        let mut options = Options::default();
+        options.title = title.to_owned();
+        options.subtitle = kind.map(|kind| format!("{} ({})", kind.kind, kind.unit));
+        options.count_name = unit.to_owned();
+        #[expect(clippy::cast_precision_loss, reason = "both are small but for absurd totals")]
+        let (factor, narrowest) = (factor * scale as f64, 100.0 / parts as f64);
+        options.factor = factor;
+        options.min_width = narrowest;
+        options.colors = Palette::Multi(MultiPalette::Rust);
+        options.deterministic = true;
+        // What is looked at first, spans and entry points, is at the top of the window then.
+        options.direction = Direction::Inverted;
+        let mut svg = Vec::new();
+        // It is an error to have no samples.
+        from_lines(&mut options, lines.iter().map(String::as_str), &mut svg).ok()?;
+        Some(svg)
     }
 }
 

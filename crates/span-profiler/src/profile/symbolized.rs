@@ -57,9 +57,10 @@ impl Symbolized {
         self.frames_at(address).iter().map(|frame| frame.symbol.name.to_string()).collect()
     }
 
-    /// The functions of a sample, the leaf first, without those that `drop_frames` leaves out. The rule is pprof's: on
-    /// the way from the root, the first match after a frame that does not match ends the stack.
-    pub(super) fn frames<'a>(&'a self, sample: &'a Sample) -> impl DoubleEndedIterator<Item = &'a Frame> {
+    /// The addresses of a sample, the leaf first, with how many of the innermost functions there are to be left out,
+    /// and without those addresses of which `drop_frames` leaves nothing. The rule is pprof's: on the way from the
+    /// root, the first match after a frame that does not match ends the stack.
+    pub(super) fn places(&self, sample: &Sample) -> impl DoubleEndedIterator<Item = (u64, usize)> {
         let mut first = 0;
         let mut others = false;
         for (index, address) in sample.stack.iter().enumerate().rev() {
@@ -72,10 +73,9 @@ impl Symbolized {
                 }
             }
         }
-        sample.stack[first..].iter().flat_map(|address| {
-            let frames = self.frames_at(*address);
-            let cut = self.cut.get(address).copied().filter(|cut| *cut < frames.len());
-            &frames[cut.unwrap_or(0)..]
+        sample.stack[first..].iter().map(|address| {
+            let cut = self.cut.get(address).copied().filter(|cut| *cut < self.frames_at(*address).len());
+            (*address, cut.unwrap_or(0))
         })
     }
 }

@@ -210,6 +210,45 @@ fn folded_stacks_stand_on_their_span() {
     );
 }
 
+/// Calls of ten different functions, each with twenty callers of its own, below one of four spans.
+fn wide() -> Symbolized {
+    let stacks = (0..2_000_u64).map(|stack| {
+        let address = |depth: u64| if depth == 0 { 5_000 + stack % 10 } else { 10_000 + 20 * stack + depth };
+        let span = ["a", "b", "c", "d"][usize::try_from(stack % 4).unwrap()];
+        let count = if stack == 7 { 1_000_000_000 } else { 7 };
+        sample(&(0..20).map(address).collect::<Vec<_>>(), count, &[("span_name", span)])
+    });
+    let samples: Vec<Sample> = stacks.collect();
+    let names: HashMap<u64, String> =
+        samples.iter().flat_map(|sample| &sample.stack).map(|address| (*address, format!("f{address}"))).collect();
+    let names: Vec<(u64, Vec<&str>)> = names.iter().map(|(address, name)| (*address, vec![&**name])).collect();
+    let names: Vec<(u64, &[&str])> = names.iter().map(|(address, names)| (*address, &**names)).collect();
+    Symbolized::new(profile(samples), resolved(&names))
+}
+
+#[test]
+fn stacks_that_nobody_could_see_end_at_their_caller_and_nothing_is_lost() {
+    let folded = wide().folded(0);
+    let lines: Vec<&str> = folded.lines().collect();
+    // One large stack; the others of its span are counted to the span, those of the other spans to nobody's.
+    assert_eq!(lines.len(), 3, "{folded}");
+    assert_eq!(lines[0], format!("[other] {}", 1_500 * 7));
+    assert_eq!(lines[1], format!("d {}", 499 * 7));
+    assert!(lines[2].starts_with("d;f10159;") && lines[2].ends_with(";f5007 1000000000"), "{folded}");
+}
+
+#[test]
+fn a_long_text_ends_and_says_so() {
+    let name = "x".repeat(10_000);
+    let names: [(u64, &[&str]); 1] = [(0x10_0010, &[&name])];
+    let samples = (0..2_000).map(|count| sample(&[0x10_0010], count, &[])).collect();
+    let text = Symbolized::new(profile(samples), resolved(&names)).text();
+    assert!(text.len() < (8 << 20) + 20_000, "{}", text.len());
+    let shown = text.lines().filter(|line| line.contains(" @ ")).count();
+    assert!(text.ends_with(&format!("# {} smaller stacks are left out\n", 2_000 - shown)));
+    assert!(text.contains("\n1999 19990000000 @"), "the largest are the first");
+}
+
 #[test]
 fn the_text_holds_all_that_is_known() {
     let text = symbolized(profile(vec![

@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use super::{Profile, Sample, Symbolized};
 
+/// A page that people read; what follows behind so much is small, and the other forms have it.
+const LIMIT: usize = 8 << 20;
+
 impl Symbolized {
-    /// Every sample with its values, labels and functions, in the manner of Go's pages with `?debug=1`: the largest
-    /// first, by the value type that is shown by default.
+    /// The samples with their values, labels and functions, in the manner of Go's pages with `?debug=1`: the largest
+    /// first, by the value type that is shown by default. The page ends behind 8 MiB and says how much is left out.
     #[must_use]
     pub fn text(&self) -> String {
         let profile = &self.profile;
@@ -17,7 +20,11 @@ impl Symbolized {
             let size = count(b).unsigned_abs().cmp(&count(a).unsigned_abs());
             size.then_with(|| a.stack.cmp(&b.stack)).then_with(|| a.labels.cmp(&b.labels))
         });
-        for sample in samples {
+        for (index, sample) in samples.iter().enumerate() {
+            if text.len() >= LIMIT {
+                let _ = writeln!(text, "# {} smaller stacks are left out", samples.len() - index);
+                break;
+            }
             self.push_sample(&mut text, sample);
         }
         text

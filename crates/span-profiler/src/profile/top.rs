@@ -1,10 +1,10 @@
 //! The functions of a profile, the most expensive first.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Symbolized;
+use super::stacks::Index;
 
 /// What one function costs, all its samples together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +21,18 @@ pub struct Function {
     pub cum: i64,
 }
 
-#[derive(Default)]
-struct Sums<'a> {
-    flat: i64,
-    cum: i64,
-    /// Own and total cost of each place in the source.
-    places: HashMap<(&'a Arc<str>, u32), (i64, i64)>,
+#[derive(Clone, Copy, Default)]
+struct Costs {
+    own: i64,
+    total: i64,
+    /// The number of the last sample that it was in; zero is none.
+    seen: usize,
+}
+
+impl Costs {
+    fn size(&self) -> (u64, u64) {
+        (self.own.unsigned_abs(), self.total.unsigned_abs())
+    }
 }
 
 impl Symbolized {
@@ -34,39 +40,52 @@ impl Symbolized {
     /// cost first.
     #[must_use]
     pub fn top(&self, value: usize) -> Vec<Function> {
-        let mut functions: HashMap<&Arc<str>, Sums<'_>> = HashMap::new();
-        let mut seen = HashSet::new();
-        for (sample, count) in self.counted(value) {
-            seen.clear();
-            for (depth, frame) in self.frames(sample).enumerate() {
-                let name = &frame.symbol.name;
-                let first = seen.insert(name);
-                if !first && depth > 0 {
-                    continue;
+        let index = Index::new(self);
+        let mut functions = vec![Costs::default(); index.names.texts.len()];
+        let mut frames = vec![Costs::default(); index.frames.len()];
+        for (number, (sample, count)) in self.counted(value).enumerate() {
+            for (depth, frame) in index.frames(self, sample).enumerate() {
+                for costs in [&mut functions[index.names_of[frame]], &mut frames[frame]] {
+                    if depth == 0 {
+                        costs.own = costs.own.saturating_add(count);
+                    }
+                    if costs.seen != number + 1 {
+                        costs.total = costs.total.saturating_add(count);
+                        costs.seen = number + 1;
+                    }
                 }
-                let sums = functions.entry(name).or_default();
-                let own = if depth == 0 { count } else { 0 };
-                let place = sums.places.entry((&frame.symbol.file, frame.line)).or_default();
-                *place = (place.0.saturating_add(own), place.1.saturating_add(count));
-                sums.flat = sums.flat.saturating_add(own);
-                sums.cum = sums.cum.saturating_add(count);
             }
         }
-        let mut functions: Vec<Function> = functions.into_iter().map(|(name, sums)| sums.into_function(name)).collect();
-        functions.sort_by(|a, b| {
-            let rank = |function: &Function| Reverse((function.flat.unsigned_abs(), function.cum.unsigned_abs()));
-            rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
-        });
-        functions
-    }
-}
 
-impl Sums<'_> {
-    fn into_function(self, name: &Arc<str>) -> Function {
-        let rank = |(own, total): (i64, i64)| (own.unsigned_abs(), total.unsigned_abs());
-        let known = self.places.into_iter().filter(|((file, _), _)| !file.is_empty());
-        let heaviest = known.max_by_key(|((file, line), costs)| (rank(*costs), Reverse((Arc::clone(file), *line))));
-        let (file, line) = heaviest.map_or((None, 0), |((file, line), _)| (Some(Arc::clone(file)), line));
-        Function { name: Arc::clone(name), file, line: (line > 0).then_some(line), flat: self.flat, cum: self.cum }
+        // Of the places of a function, the heaviest one with a file.
+        let mut places: Vec<Option<usize>> = vec![None; functions.len()];
+        for (number, costs) in frames.iter().enumerate().filter(|(_, costs)| costs.seen > 0) {
+            let rank = |number: usize, costs: &Costs| {
+                let frame = index.frames[number];
+                (!frame.symbol.file.is_empty(), costs.size(), Reverse((&frame.symbol.file, frame.line)))
+            };
+            let place = &mut places[index.names_of[number]];
+            if place.is_none_or(|other| rank(number, costs) > rank(other, &frames[other])) {
+                *place = Some(number);
+            }
+        }
+        let mut top: Vec<(Costs, Function)> = Vec::new();
+        for (costs, place) in functions.iter().zip(places) {
+            if let Some(place) = place {
+                let frame = index.frames[place];
+                top.push((
+                    *costs,
+                    Function {
+                        name: Arc::clone(&frame.symbol.name),
+                        file: (!frame.symbol.file.is_empty()).then(|| Arc::clone(&frame.symbol.file)),
+                        line: (frame.line > 0).then_some(frame.line),
+                        flat: costs.own,
+                        cum: costs.total,
+                    },
+                ));
+            }
+        }
+        top.sort_by(|(a, one), (b, other)| b.size().cmp(&a.size()).then_with(|| one.name.cmp(&other.name)));
+        top.into_iter().map(|(_, function)| function).collect()
     }
 }
