@@ -2,10 +2,21 @@
 //!
 //! `cargo bench -p span-profiler --features heap-conf --bench heap`
 //!
-//! FIGURES
+//! Measured with rustc 1.95.0 on 2 shared and busy virtual cores (x86-64): CPU time of one thread, objects of 256 bytes, stacks
+//! of 40 frames, 15 alternating runs of each.
+//!
+//! | | ns per allocation and free | quartiles |
+//! |---|---|---|
+//! | baseline: prof:false | 16.9 | [14.6, 17.8] |
+//! | ready: prof:true, not started | 18.5 | [16.2, 19.9] |
+//! | on, one sample in 512 KiB (default) | 20.3 | [17.0, 21.6] |
+//! | on, one sample in 128 KiB | 25.9 | [21.4, 28.7] |
+//! | on, one sample in 16 KiB | 83.2 | [76.8, 86.6] |
+//!
+//! So a sample costs 4 µs with its free: the last row has one in 64 objects. Most of that is jemalloc's, which gives each sampled
+//! object pages of its own and looks its stack up.
 use std::hint::black_box;
 use std::process::Command;
-use std::time::Instant;
 
 use span_profiler::heap;
 
@@ -41,14 +52,20 @@ fn deep(depth: u32, objects: u32) {
     black_box(());
 }
 
+/// CPU time of this thread in nanoseconds: other programs of the machine do not count.
+fn cpu_time() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
+    text.split_whitespace().next().and_then(|time| time.parse().ok()).expect("it begins with a number")
+}
+
 /// Prints nanoseconds for each allocation and free.
 fn run(start: bool) {
     const DEPTH: u32 = 30;
     let _heap = start.then(|| heap::start().expect("jemalloc is the global allocator and configured"));
     deep(DEPTH, WARM_UP);
-    let before = Instant::now();
+    let before = cpu_time();
     deep(DEPTH, OBJECTS);
-    println!("{}", before.elapsed().as_nanos() as f64 / f64::from(OBJECTS));
+    println!("{}", (cpu_time() - before) / f64::from(OBJECTS));
 }
 
 fn main() {

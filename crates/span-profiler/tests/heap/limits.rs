@@ -8,14 +8,27 @@ use crate::rig::{EXACT, Names, in_process, sum, sum_of};
 
 const SIZE: usize = 64;
 
-/// As many different stacks as `path` has values: each bit is a call from another place.
+/// As many different stacks as `path` has values: each bit is a call by another function.
 #[inline(never)]
 fn branch(path: u32, depth: u32) -> Vec<u8> {
     match (depth, path & 1) {
         (0, _) => black_box(Vec::with_capacity(SIZE)),
-        (_, 0) => black_box(branch(path >> 1, depth - 1)),
-        (_, _) => black_box(branch(path >> 1, depth - 1)),
+        (_, 0) => left(path, depth),
+        (_, _) => right(path, depth),
     }
+}
+
+// Different constants, or the compiler makes one function of both.
+#[inline(never)]
+fn left(path: u32, depth: u32) -> Vec<u8> {
+    black_box(1);
+    black_box(branch(path >> 1, depth - 1))
+}
+
+#[inline(never)]
+fn right(path: u32, depth: u32) -> Vec<u8> {
+    black_box(2);
+    black_box(branch(path >> 1, depth - 1))
 }
 
 fn is_other(sample: &Sample) -> bool {
