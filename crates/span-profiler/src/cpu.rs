@@ -99,7 +99,8 @@ impl Profiler {
     pub fn spans(&self, since: Option<Duration>) -> Vec<SpanShare> {
         self.engine.drain();
         let now = Instant::now();
-        self.engine.with_recorder(|recorder| summary::by_name(recorder.into_iter().flat_map(|one| one.iter(since, now))))
+        self.engine
+            .with_recorder(|recorder| summary::by_name(recorder.into_iter().flat_map(|one| one.iter(since, now))))
     }
 
     /// CPU time by span of one trace in the recorder, the most first.

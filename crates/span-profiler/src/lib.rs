@@ -14,8 +14,8 @@ pub mod tasks;
 mod threads;
 
 pub use cpu::{
-    Capture, CaptureError, MAX_HZ, Profiler, ProfilerBuilder, ProfilerGuard, RecorderState, SpanShare, StartError, Stats,
-    TraceSpan, thread_started,
+    Capture, CaptureError, MAX_HZ, Profiler, ProfilerBuilder, ProfilerGuard, RecorderState, SpanShare, StartError,
+    Stats, TraceSpan, thread_started,
 };
 pub use labels::SpanLabels;
 pub use profile::{Filter, Labels, Profile, Sample, ValueType};

@@ -90,12 +90,7 @@ impl Frames<'_> {
 
 impl Ring {
     const fn over(slots: &'static [Slot; SLOTS]) -> Self {
-        Self {
-            slots,
-            tail: AtomicUsize::new(0),
-            head: Mutex::new(0),
-            lost: AtomicU64::new(0),
-        }
+        Self { slots, tail: AtomicUsize::new(0), head: Mutex::new(0), lost: AtomicU64::new(0) }
     }
 
     /// Adds a sample whose stack `write` writes. Async-signal-safe.

@@ -106,7 +106,9 @@ impl Capture {
             profile.comments.push(format!("{lost} samples were lost because the drain did not keep up"));
         }
         if refused > 0 {
-            profile.comments.push(format!("{refused} samples were left out because the profile grew above {MAX_BYTES} bytes"));
+            profile
+                .comments
+                .push(format!("{refused} samples were left out because the profile grew above {MAX_BYTES} bytes"));
         }
         profile
     }

@@ -154,7 +154,8 @@ impl<'a> Writer<'a> {
             let next = self.names.len() as u64 + 1;
             self.names.entry(name).or_insert(next);
         }
-        let name = |(name, iid): (&NameId, &u64)| Interned { iid: Some(*iid), name: Some(names::text(*name).to_string()) };
+        let name =
+            |(name, iid): (&NameId, &u64)| Interned { iid: Some(*iid), name: Some(names::text(*name).to_string()) };
         let interned_data = InternedData {
             event_categories: list(&CATEGORIES),
             event_names: self.names.iter().map(name).collect(),
@@ -176,7 +177,8 @@ impl<'a> Writer<'a> {
         self.track(track);
         let mut open: Vec<_> = trace.open.iter().filter(|poll| Arc::ptr_eq(&poll.thread, view.thread)).collect();
         open.sort_by_key(|poll| poll.began);
-        let open = open.iter().map(|poll| Slice { category: POLL, id: poll.task, name: poll.name, span_id: 0 }).collect();
+        let open =
+            open.iter().map(|poll| Slice { category: POLL, id: poll.task, name: poll.name, span_id: 0 }).collect();
         let edges = view.events.iter().filter_map(|event| edge(event));
         let mut balance = Balance::new(open, edges);
         balance.start(trace.recorded.began, |mark| self.mark(uuid, mark, 0));

@@ -54,9 +54,8 @@ pub(super) fn pop(id: u64, owner: u32) {
     STACK.with(|stack| {
         let depth = stack.depth.load(Ordering::Relaxed);
         let known = (depth as usize).min(DEPTH);
-        let is_it = |entry: &Entry| {
-            entry.id.load(Ordering::Relaxed) == id && entry.owner.load(Ordering::Relaxed) == owner
-        };
+        let is_it =
+            |entry: &Entry| entry.id.load(Ordering::Relaxed) == id && entry.owner.load(Ordering::Relaxed) == owner;
         match stack.entries[..known].iter().rposition(is_it) {
             Some(at) if at + 1 == depth as usize => {
                 // Those below that were struck out go with it.

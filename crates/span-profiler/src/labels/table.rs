@@ -124,15 +124,13 @@ impl Table {
         let parent = self.entries.get(entry.parent.load(Ordering::Relaxed) as usize);
         let parent = parent.filter(|parent| parent.resolved.load(Ordering::Acquire) != 0).map(Entry::label);
         let label = match (own, parent) {
-            (Some(ids), Some(parent)) if parent.trace_id == ids.trace_id => Label { name, span_id: ids.span_id, ..parent },
+            (Some(ids), Some(parent)) if parent.trace_id == ids.trace_id => {
+                Label { name, span_id: ids.span_id, ..parent }
+            }
             // The first span of its trace here, or without any ids above it.
-            (Some(ids), _) => Label {
-                name,
-                root_name: name,
-                span_id: ids.span_id,
-                root_span_id: ids.span_id,
-                trace_id: ids.trace_id,
-            },
+            (Some(ids), _) => {
+                Label { name, root_name: name, span_id: ids.span_id, root_span_id: ids.span_id, trace_id: ids.trace_id }
+            }
             (None, Some(parent)) => Label { name, ..parent },
             (None, None) => Label { name, root_name: name, ..Label::default() },
         };

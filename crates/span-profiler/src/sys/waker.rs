@@ -31,11 +31,7 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dr
 /// Calls `poll` with a probe in place of `ordinary`. `report` gets a stack for each await point that registers: addresses as
 /// in [`crate::Sample::stack`], as far as the frame of this function.
 #[inline(never)]
-pub(crate) fn with_probe<R>(
-    ordinary: &Waker,
-    report: &(dyn Fn(&[u64]) + Sync),
-    poll: impl FnOnce(&Waker) -> R,
-) -> R {
+pub(crate) fn with_probe<R>(ordinary: &Waker, report: &(dyn Fn(&[u64]) + Sync), poll: impl FnOnce(&Waker) -> R) -> R {
     let probe = Probe { ordinary, report, thread: this_thread(), limit: super::frame_address() };
     let raw = RawWaker::new((&raw const probe).cast(), &VTABLE);
     // SAFETY: the vtable keeps the contract of `RawWakerVTable`: its functions may be called from any thread, because everything
@@ -140,7 +136,9 @@ mod tests {
         let counter = Arc::new(Counter(AtomicUsize::new(0)));
         let ordinary = Waker::from(Arc::clone(&counter));
         let reports = AtomicUsize::new(0);
-        let report = |_: &[u64]| drop(reports.fetch_add(1, Ordering::Relaxed));
+        let report = |_: &[u64]| {
+            reports.fetch_add(1, Ordering::Relaxed);
+        };
         with_probe(&ordinary, &report, |probe| {
             std::thread::scope(|scope| scope.spawn(|| probe.clone().wake()).join().unwrap());
         });

@@ -159,7 +159,8 @@ impl TaskDump {
 
     /// What a reader ought to know.
     pub(super) fn remarks(&self) -> Vec<String> {
-        let mut remarks = vec!["only tasks that were spawned by spawn_named or wrapped in Tracked are known".to_owned()];
+        let mut remarks =
+            vec!["only tasks that were spawned by spawn_named or wrapped in Tracked are known".to_owned()];
         let silent = self.silent();
         if silent > 0 {
             remarks.push(format!("{silent} tasks did not answer within {:?} and have no stack", self.limit));

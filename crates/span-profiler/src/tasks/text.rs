@@ -9,8 +9,7 @@ use super::report::{State, Task, TaskDump};
 use crate::profile::Profile;
 
 /// Frames between an await point and the probe: the waker's own, which only builds without optimisation show.
-pub(super) const DROP_FRAMES: &str =
-    r"(<core::task::wake::Waker as core::clone::Clone>::clone|core::task::wake::Waker::(clone|wake_by_ref))(::h[0-9a-f]{16})?";
+pub(super) const DROP_FRAMES: &str = r"(<core::task::wake::Waker as core::clone::Clone>::clone|core::task::wake::Waker::(clone|wake_by_ref))(::h[0-9a-f]{16})?";
 
 /// The same frames, for text.
 const DROPPED: [&str; 3] = [
@@ -105,7 +104,14 @@ fn push_task(text: &mut String, task: &Task, frames: &dyn Fn(u64) -> Vec<String>
     if let Some(span) = span(task) {
         let _ = writeln!(text, "  {span}");
     }
-    let _ = write!(text, "  age {}, polls {}, wakes {}, busy {}", short(task.age), task.polls, task.wakes, short(task.busy));
+    let _ = write!(
+        text,
+        "  age {}, polls {}, wakes {}, busy {}",
+        short(task.age),
+        task.polls,
+        task.wakes,
+        short(task.busy)
+    );
     if let Some(time) = task.last_poll {
         let _ = write!(text, ", last poll {}", short(time));
     }

@@ -63,7 +63,9 @@ impl<F: Future> Future for Tracked<F> {
         let waker = registration.waker();
         let poll = Polling::new(&registration.entry);
         let result = if poll.begun.asked {
-            poll_for_dump(&registration.entry, &poll.begun, waker, |waker| this.future.poll(&mut Context::from_waker(waker)))
+            poll_for_dump(&registration.entry, &poll.begun, waker, |waker| {
+                this.future.poll(&mut Context::from_waker(waker))
+            })
         } else {
             this.future.poll(&mut Context::from_waker(waker))
         };
@@ -191,12 +193,7 @@ impl Drop for Asked {
 
 #[cold]
 #[inline(never)]
-fn poll_for_dump<T>(
-    entry: &Entry,
-    begun: &Begun,
-    waker: &Waker,
-    poll: impl FnOnce(&Waker) -> Poll<T>,
-) -> Poll<T> {
+fn poll_for_dump<T>(entry: &Entry, begun: &Begun, waker: &Waker, poll: impl FnOnce(&Waker) -> Poll<T>) -> Poll<T> {
     let asked = Asked(entry.take_asked());
     // Without one the dump gave up in between.
     let Some(round) = asked.0.first() else { return poll(waker) };

@@ -109,7 +109,11 @@ extern "C" fn on_signal(_: libc::c_int, info: *mut libc::siginfo_t, context: *mu
 fn registers(context: &libc::ucontext_t) -> (usize, usize, usize) {
     let register = |index: libc::c_int| {
         let registers = &context.uc_mcontext.gregs;
-        #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "registers are 64 bits of anything")]
+        #[expect(
+            clippy::cast_sign_loss,
+            clippy::cast_possible_truncation,
+            reason = "registers are 64 bits of anything"
+        )]
         usize::try_from(index).ok().and_then(|index| registers.get(index)).map_or(0, |value| *value as usize)
     };
     (register(libc::REG_RIP), register(libc::REG_RBP), register(libc::REG_RSP))

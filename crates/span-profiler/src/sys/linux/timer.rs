@@ -24,13 +24,8 @@ impl Timer {
     /// # Errors
     /// EINVAL when there is no such thread, EAGAIN when the process may have no more timers (`ulimit -i`).
     pub(super) fn new(tid: i32) -> io::Result<Self> {
-        let mut event = SigEvent {
-            value: 0,
-            signal: libc::SIGPROF,
-            notify: libc::SIGEV_THREAD_ID,
-            thread: tid,
-            padding: [0; 11],
-        };
+        let mut event =
+            SigEvent { value: 0, signal: libc::SIGPROF, notify: libc::SIGEV_THREAD_ID, thread: tid, padding: [0; 11] };
         let mut id: libc::c_int = 0;
         // The kernel's own call: the C libraries add nothing for this kind of timer.
         // SAFETY: both pointers are valid for the call, and the structure has the kernel's layout of 64 bytes.
