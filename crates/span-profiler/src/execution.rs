@@ -122,5 +122,6 @@ fn open_polls() -> Vec<OpenPoll> {
     Vec::new()
 }
 
-#[cfg(all(test, feature = "tasks"))]
+#[cfg(test)]
+#[cfg(feature = "tasks")]
 mod tests;
