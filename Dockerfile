@@ -12,9 +12,10 @@ COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY crates/otel-exemplars/Cargo.toml crates/otel-exemplars/
 COPY crates/otlp-testkit/Cargo.toml crates/otlp-testkit/
+COPY crates/span-profiler/Cargo.toml crates/span-profiler/
 COPY xtask/Cargo.toml xtask/
 RUN set -eu; \
-    for package in . crates/otel-exemplars crates/otlp-testkit xtask; do \
+    for package in . crates/otel-exemplars crates/otlp-testkit crates/span-profiler xtask; do \
       mkdir "$package/src"; \
       touch "$package/src/lib.rs"; \
       sed -i '/^\[\[/,/^$/d' "$package/Cargo.toml"; \
@@ -23,12 +24,13 @@ RUN set -eu; \
     cargo build --release --locked --package phaselab --bin phaselab
 
 COPY crates/otel-exemplars crates/otel-exemplars
+COPY crates/span-profiler crates/span-profiler
 COPY src src
 # Cargo goes by modification times, and those of the checkout may be older than those of the stand-ins.
 # The line tables stay, because profiles need them, at a third of their size.
 RUN set -eu; \
-    sed -i '/^\[\[/,/^$/d' crates/otel-exemplars/Cargo.toml; \
-    touch src/main.rs src/lib.rs crates/otel-exemplars/src/lib.rs; \
+    sed -i '/^\[\[/,/^$/d' crates/otel-exemplars/Cargo.toml crates/span-profiler/Cargo.toml; \
+    touch src/main.rs src/lib.rs crates/otel-exemplars/src/lib.rs crates/span-profiler/src/lib.rs; \
     cargo build --release --locked --package phaselab --bin phaselab; \
     objcopy --compress-debug-sections=zlib target/release/phaselab /phaselab
 
@@ -40,6 +42,6 @@ COPY --from=build /phaselab /usr/local/bin/phaselab
 ENV PHASELAB_LISTEN=0.0.0.0:8080 \
     PHASELAB_DATABASE=/var/lib/phaselab/phaselab.db
 USER 10001:10001
-EXPOSE 8080
+EXPOSE 8080 6060
 ENTRYPOINT ["/usr/local/bin/phaselab"]
 CMD ["serve"]

@@ -3,6 +3,7 @@
 pub mod check;
 mod interrupt;
 pub mod load;
+pub mod profile;
 pub mod serve;
 pub mod verify;
 
@@ -34,6 +35,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Send requests at a constant rate or in steps.
     Load(load::LoadArgs),
+    /// Take a profile from the running service.
+    Profile(profile::ProfileArgs),
     /// Ask the backends whether every exemplar leads to its trace.
     Verify(verify::VerifyArgs),
 }
@@ -69,6 +72,30 @@ pub struct ConfigArgs {
     /// The collector's decision_wait [PHASELAB_DECISION_WAIT, default 30s]
     #[arg(long, value_name = "DURATION")]
     decision_wait: Option<String>,
+    /// Address of the diagnostics server, or off [PHASELAB_DIAGNOSTICS_LISTEN, default 127.0.0.1:6060]
+    #[arg(long, value_name = "ADDRESS|off")]
+    diagnostics_listen: Option<String>,
+    /// File with the token that its clients must show [PHASELAB_DIAGNOSTICS_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    diagnostics_token_file: Option<String>,
+    /// loopback-published lets private addresses in without a token [PHASELAB_DIAGNOSTICS_OPEN, default off]
+    #[arg(long, value_name = "HOW")]
+    diagnostics_open: Option<String>,
+    /// Further host names under which it may be asked [PHASELAB_DIAGNOSTICS_HOSTS]
+    #[arg(long, value_name = "NAMES")]
+    diagnostics_hosts: Option<String>,
+    /// Processes to ask for traces that this one lacks, or none [PHASELAB_DIAGNOSTICS_PEERS, default the workers']
+    #[arg(long, value_name = "URLS")]
+    diagnostics_peers: Option<String>,
+    /// CPU samples per second that are always taken, or 0 [PHASELAB_PROFILER_HZ, default 99]
+    #[arg(long, value_name = "HZ")]
+    profiler_hz: Option<String>,
+    /// How long they are kept [PHASELAB_PROFILER_WINDOW, default 10m]
+    #[arg(long, value_name = "DURATION")]
+    profiler_window: Option<String>,
+    /// Memory for them [PHASELAB_PROFILER_BYTES, default 16777216]
+    #[arg(long, value_name = "BYTES")]
+    profiler_bytes: Option<String>,
     /// Where OTLP goes [OTEL_EXPORTER_OTLP_ENDPOINT, default http://localhost:4318]
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -90,6 +117,14 @@ impl ConfigArgs {
             ("PHASELAB_LOG", "--log", self.log),
             ("PHASELAB_EXEMPLARS", "--exemplars", self.exemplars),
             ("PHASELAB_DECISION_WAIT", "--decision-wait", self.decision_wait),
+            ("PHASELAB_DIAGNOSTICS_LISTEN", "--diagnostics-listen", self.diagnostics_listen),
+            ("PHASELAB_DIAGNOSTICS_TOKEN_FILE", "--diagnostics-token-file", self.diagnostics_token_file),
+            ("PHASELAB_DIAGNOSTICS_OPEN", "--diagnostics-open", self.diagnostics_open),
+            ("PHASELAB_DIAGNOSTICS_HOSTS", "--diagnostics-hosts", self.diagnostics_hosts),
+            ("PHASELAB_DIAGNOSTICS_PEERS", "--diagnostics-peers", self.diagnostics_peers),
+            ("PHASELAB_PROFILER_HZ", "--profiler-hz", self.profiler_hz),
+            ("PHASELAB_PROFILER_WINDOW", "--profiler-window", self.profiler_window),
+            ("PHASELAB_PROFILER_BYTES", "--profiler-bytes", self.profiler_bytes),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "--otlp-endpoint", self.otlp_endpoint),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "--otlp-protocol", self.otlp_protocol),
         ]
@@ -117,6 +152,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(args),
         Command::Load(args) => load::run(args).await,
+        Command::Profile(args) => profile::run(args).await,
         Command::Verify(args) => verify::run(args).await,
     }
 }

@@ -5,6 +5,7 @@
 //! nobody knows is ignored with a warning: `serve` does that, `check` refuses it all the same. A value that the
 //! specification knows and this program cannot honour is refused by both.
 
+pub mod diagnostics;
 pub mod duration;
 mod otel;
 mod otlp;
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use diagnostics::{Diagnostics, ProfilerSettings};
 pub use otel::{BatchSettings, MetricSettings, Otel, Sampler, SpanLimits};
 pub use otlp::{Compression, Export, Protocol};
 pub use print::print;
@@ -69,6 +71,10 @@ pub struct Config {
     pub exemplars: bool,
     /// What the collector's tail sampling is set to.
     pub tail_sampling: TailSampling,
+    /// The private server; `None` where it is off.
+    pub diagnostics: Option<Diagnostics>,
+    /// What the profiler keeps without being asked.
+    pub profiler: ProfilerSettings,
     /// What the `OTEL_*` variables say.
     pub otel: Otel,
 }
@@ -124,6 +130,8 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         num_traces: count(reader, "PHASELAB_NUM_TRACES", 100_000),
         peak_trace_rate: count(reader, "PHASELAB_PEAK_TRACE_RATE", 1_000),
     };
+    let diagnostics = diagnostics::diagnostics(reader);
+    let profiler = diagnostics::profiler(reader);
     let otel = otel::read(reader);
     let exemplars =
         reader.strict("PHASELAB_EXEMPLARS", otel.exemplars, ("is neither on nor off", "write on or off"), |text| {
@@ -143,6 +151,8 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         log,
         exemplars,
         tail_sampling,
+        diagnostics,
+        profiler,
         otel,
     }
 }

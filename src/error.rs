@@ -12,9 +12,11 @@ pub const EXIT_USAGE: u8 = 64;
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The API's address cannot be listened on.
-    #[error("cannot listen on {address}: set PHASELAB_LISTEN to a free address")]
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: set {variable} to a free address")]
     Listen {
+        /// The variable that names it.
+        variable: &'static str,
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.

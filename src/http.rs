@@ -19,6 +19,7 @@ pub mod work;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -26,6 +27,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
+use span_profiler::tasks::spawn_named;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -37,8 +39,15 @@ use limits::Limits;
 use observe::Observed;
 use problem::{Kind, Problem};
 use route::Route;
+use server::Bounds;
 
 pub use server::Served;
+
+/// Connections of the API at once.
+const MAX_CONNECTIONS: usize = 4_096;
+
+/// How long a client of the API may take to read its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -62,12 +71,18 @@ pub async fn run(
         health: Arc::clone(&telemetry.health),
     };
     let database = workload.database().clone();
-    let opening = tokio::spawn(async move {
+    let opening = spawn_named("open the database", async move {
         if let Err(error) = database.open().await {
             tracing::warn!(error = chain(&error), "the database is not ready; each request and /readyz tries again");
         }
     });
-    let served = server::serve(listener, router(app, config, telemetry), shutdown, config.shutdown_timeout).await;
+    let bounds = Bounds {
+        name: "connection",
+        connections: MAX_CONNECTIONS,
+        write_timeout: WRITE_TIMEOUT,
+        stop: config.shutdown_timeout,
+    };
+    let served = server::serve(listener, router(app, config, telemetry), shutdown, bounds).await;
     opening.abort();
     workload.database().close().await;
     served

@@ -1,9 +1,11 @@
 //! An OpenTelemetry-first performance lab: [`http`] answers requests by running the phases of [`workload`], whose
-//! spans, metrics and logs [`telemetry`] sends away; [`config`] says how, [`names`] under which names.
+//! spans, metrics and logs [`telemetry`] sends away, and what they cost [`diagnostics`] shows; [`config`] says how,
+//! [`names`] under which names.
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod config;
+pub mod diagnostics;
 pub mod error;
 pub mod http;
 pub mod load;

@@ -6,12 +6,19 @@ use std::process::ExitCode;
 use phaselab::cli;
 use phaselab::error::EXIT_FAILED;
 
+/// Heap profiles are made from its samples.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // The profiler then sees each thread from its first instruction on.
+    builder.enable_all().on_thread_start(span_profiler::thread_started);
+    let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("cannot start the runtime: {error}");

@@ -67,6 +67,16 @@ instruments! {
     PROCESS_START_TIME = "process.start_time", "s", "Start of the process in seconds since the Unix epoch";
     /// Gauge.
     PROCESS_UPTIME = "process.uptime", "s", "Time since the process started";
+    /// Counter.
+    PROFILER_SAMPLES = "profiler.samples", "{sample}", "CPU samples that the profiler has taken";
+    /// Counter.
+    PROFILER_SAMPLES_LOST = "profiler.samples.lost", "{sample}", "CPU samples that the profiler had no room for";
+    /// Gauge.
+    PROFILER_RECORDER_BYTES = "profiler.recorder.bytes", "By", "Memory of the samples that the recorder keeps";
+    /// Counter by `kind`.
+    PROFILER_PROFILES = "profiler.profiles", "{profile}", "Profiles that were given away by kind";
+    /// Counter by `reason`.
+    PROFILER_REFUSED = "profiler.refused", "{request}", "Requests for diagnostics that were refused by reason";
     /// Gauge by `result`, of `phaselab verify --watch` and not of the service.
     VERIFY_EXEMPLARS = "verify.exemplars", "{exemplar}", "Exemplars of the last round of questions by result";
 }
@@ -105,6 +115,10 @@ pub mod attribute {
     pub const CPU_MODE: &str = "cpu.mode";
     /// `result`: what became of an exemplar.
     pub const RESULT: &str = "result";
+    /// `kind`: which profile was taken.
+    pub const KIND: &str = "kind";
+    /// `reason`: why a client was turned away, out of a closed set.
+    pub const REASON: &str = "reason";
 }
 
 /// The known request methods; the last entry stands for all others, so that a client cannot make series.

@@ -2,7 +2,8 @@
 //!
 //! - [`resource`] says who speaks;
 //! - [`traces`] builds the span pipeline, [`metrics`] the instruments and their one reader, [`process`] the instruments
-//!   of the process itself;
+//!   of the process itself, [`profiler`] those of the profiler;
+//! - [`recent`] remembers the last requests;
 //! - [`export`] watches the exports and says once when they fail and once when they work again;
 //! - [`logs`] writes the lines;
 //! - [`guard`] stops all of it in the right order.
@@ -12,6 +13,8 @@ pub mod guard;
 pub mod logs;
 pub mod metrics;
 pub mod process;
+pub mod profiler;
+pub mod recent;
 pub mod resource;
 pub mod traces;
 
@@ -28,6 +31,7 @@ pub use metrics::Instruments;
 use crate::config::Config;
 use crate::error::StartError;
 use crate::names;
+use recent::RecentTraces;
 
 /// What the rooms above record with.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Telemetry {
     pub health: Arc<ExportHealth>,
     /// Makes the spans; none when the SDK is disabled.
     pub tracer: Option<SdkTracer>,
+    /// The last requests.
+    pub recent: Arc<RecentTraces>,
 }
 
 /// Builds the pipelines of the configuration; nothing is installed globally.
@@ -57,10 +63,11 @@ pub fn start(config: &Config) -> Result<(Telemetry, Guard), StartError> {
         .build()
         .map_err(telemetry_error("the exemplars"))?;
     let health = Arc::new(ExportHealth::new(config));
+    let recent = Arc::new(RecentTraces::default());
     if config.otel.disabled {
         let meters = metrics::disabled();
         let instruments = Arc::new(Instruments::new(&exemplars, &meters));
-        let telemetry = Telemetry { instruments, exposition: None, health, tracer: None };
+        let telemetry = Telemetry { instruments, exposition: None, health, tracer: None, recent };
         return Ok((telemetry, Guard::new(None, meters, exemplars)));
     }
     let resource = resource::resource(&config.otel);
@@ -70,7 +77,7 @@ pub fn start(config: &Config) -> Result<(Telemetry, Guard), StartError> {
     exemplars.register_metrics(instruments.meter());
     process::register(instruments.meter());
     let tracer = tracers.tracer(names::SCOPE);
-    let telemetry = Telemetry { instruments, exposition: Some(exposition), health, tracer: Some(tracer) };
+    let telemetry = Telemetry { instruments, exposition: Some(exposition), health, tracer: Some(tracer), recent };
     Ok((telemetry, Guard::new(Some(tracers), meters, exemplars)))
 }
 

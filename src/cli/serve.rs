@@ -4,17 +4,23 @@
 //! `PHASELAB_SHUTDOWN_TIMEOUT`, then spans and metrics are flushed, each within that time too. A second signal ends the
 //! process at once with the exit code 128 + its number (130 or 143).
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use span_profiler::tasks::spawn_named;
+use span_profiler::{Profiler, ProfilerGuard};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{ConfigArgs, check};
-use crate::config::{self, Config, Faults, ProcessEnvironment, Rule};
+use crate::config::{self, Config, Faults, ProcessEnvironment, ProfilerSettings, Rule};
+use crate::diagnostics::{Diagnostics, Sources};
 use crate::error::{EXIT_FAILED, EXIT_USAGE, StartError, chain};
-use crate::{http, telemetry};
+use crate::http;
+use crate::telemetry::{self, Telemetry};
 
 /// Signals that come within this time of the first are taken for the same one.
 const SAME_SIGNAL: Duration = Duration::from_millis(50);
@@ -45,12 +51,15 @@ pub async fn run(args: ConfigArgs) -> ExitCode {
 }
 
 async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(), StartError> {
-    let listen = |source| StartError::Listen { address: config.listen, source };
+    let listen = |source| StartError::Listen { variable: "PHASELAB_LISTEN", address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let private = config.diagnostics.as_ref().map(|to| Ok((bind_private(to.listen)?, to))).transpose()?;
     let signals = Signals::new().map_err(|source| StartError::Setup { what: "the signal handlers", source })?;
     let (telemetry, guard) = telemetry::start(config)?;
     telemetry::logs::install(config, telemetry.tracer.clone())?;
+    // Dropped last, when nobody asks any more.
+    let (profiler, _profiling) = private.is_some().then(|| start_profiler(&config.profiler)).unzip();
     for fault in &ignored.0 {
         tracing::warn!(%fault, "a variable is ignored");
     }
@@ -62,16 +71,68 @@ async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(),
             "a timing rule is broken: exemplars may name traces that are not kept"
         );
     }
+    let diagnostics = match (private, profiler) {
+        (Some((listener, to)), Some(profiler)) => {
+            Some(start_diagnostics(listener, config, to, &telemetry, Sources::new(profiler))?)
+        }
+        _ => None,
+    };
     tracing::info!(%address, url = format!("http://{address}/"), "listening");
 
     let served = http::run(listener, config, &telemetry, signals.first()).await;
     if served.cut > 0 {
         tracing::warn!(connections = served.cut, limit = ?config.shutdown_timeout, "connections were cut");
     }
+    // Until here, so that a service that does not stop can be looked at.
+    if let Some(diagnostics) = diagnostics {
+        let stopped = tokio::task::spawn_blocking(|| diagnostics.stop()).await;
+        if let Err(error) = stopped.expect("stopping the diagnostics does not panic") {
+            tracing::warn!(%error, "the diagnostics have failed");
+        }
+    }
     let limit = config.shutdown_timeout;
     let stopped = tokio::task::spawn_blocking(move || guard.stop(limit)).await;
     stopped.expect("stopping the telemetry does not panic").log();
     Ok(())
+}
+
+/// Bound before anything starts, so that a taken port is known at once.
+fn bind_private(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+    std::net::TcpListener::bind(address).map_err(|source| StartError::Listen {
+        variable: "PHASELAB_DIAGNOSTICS_LISTEN (or to off)",
+        address,
+        source,
+    })
+}
+
+/// Starts the profiler, or says why there is none: the service does its work all the same.
+fn start_profiler(settings: &ProfilerSettings) -> (Result<Profiler, Arc<str>>, Option<ProfilerGuard>) {
+    let builder = Profiler::builder()
+        .with_recorder_hz(settings.hz)
+        .with_recorder_window(settings.window)
+        .with_recorder_bytes(settings.bytes);
+    match builder.start() {
+        Ok((profiler, guard)) => (Ok(profiler), Some(guard)),
+        Err(error) => {
+            let error = chain(&error);
+            tracing::warn!(error, "there are no CPU profiles");
+            (Err(error.into()), None)
+        }
+    }
+}
+
+fn start_diagnostics(
+    listener: std::net::TcpListener,
+    config: &Config,
+    to: &config::Diagnostics,
+    telemetry: &Telemetry,
+    sources: Sources,
+) -> Result<Diagnostics, StartError> {
+    let failed = |source| StartError::Setup { what: "the diagnostics server", source };
+    let address = listener.local_addr().map_err(failed)?;
+    let diagnostics = Diagnostics::start(listener, config, to, telemetry, sources).map_err(failed)?;
+    tracing::info!(%address, url = format!("http://{address}/debug/pprof/"), "diagnostics are listening");
+    Ok(diagnostics)
 }
 
 /// The signals that stop the service.
@@ -88,7 +149,7 @@ impl Signals {
     /// Resolves with the first signal; the second one ends the process.
     async fn first(mut self) {
         let (first, came) = oneshot::channel();
-        tokio::spawn(async move {
+        spawn_named("signals", async move {
             let signal = self.next().await;
             tracing::info!(signal, "stopping; a second signal ends at once");
             // The receiver waits as long as the service runs.

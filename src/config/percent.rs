@@ -1,4 +1,4 @@
-//! Percent-decoding that refuses what it cannot decode, for header lists and query strings.
+//! Percent-encoding, and decoding that refuses what it cannot decode, for header lists and query strings.
 
 /// Decodes `%XX` sequences.
 ///
@@ -18,6 +18,23 @@ pub fn decode(text: &str) -> Result<String, &'static str> {
         decoded.push(high << 4 | low);
     }
     String::from_utf8(decoded).map_err(|_| "is not UTF-8 after percent-decoding")
+}
+
+/// Encodes all but ASCII letters, digits and `-_.`: what comes out breaks out of no address, attribute or shell quotes.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                encoded.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+            }
+        }
+    }
+    encoded
 }
 
 /// The value of a hexadecimal digit.

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::diagnostics::{LOOPBACK_PUBLISHED, TokenSource};
 use super::duration::format;
 use super::{Compression, Config, Database, Export, Protocol, Sampler};
 
-/// Writes the effective configuration, one `NAME=value` per line; header values are withheld.
+/// Writes the effective configuration, one `NAME=value` per line; header values and tokens are withheld.
 #[must_use]
 pub fn print(config: &Config) -> String {
     let mut text = String::new();
@@ -31,8 +32,30 @@ pub fn print(config: &Config) -> String {
     line("PHASELAB_DECISION_WAIT_AFTER_ROOT", &format(tail.decision_wait_after_root));
     line("PHASELAB_NUM_TRACES", &tail.num_traces.to_string());
     line("PHASELAB_PEAK_TRACE_RATE", &tail.peak_trace_rate.to_string());
+    diagnostics(config, &mut line);
     otel(config, &mut line);
     text
+}
+
+fn diagnostics(config: &Config, line: &mut impl FnMut(&str, &str)) {
+    match &config.diagnostics {
+        None => line("PHASELAB_DIAGNOSTICS_LISTEN", "off"),
+        Some(to) => {
+            line("PHASELAB_DIAGNOSTICS_LISTEN", &to.listen.to_string());
+            match to.token.as_ref().map(|token| &token.source) {
+                None => {}
+                Some(TokenSource::Variable) => line("PHASELAB_DIAGNOSTICS_TOKEN", "(withheld)"),
+                Some(TokenSource::File(path)) => line("PHASELAB_DIAGNOSTICS_TOKEN_FILE", &path.display().to_string()),
+            }
+            line("PHASELAB_DIAGNOSTICS_OPEN", if to.open { LOOPBACK_PUBLISHED } else { "off" });
+            line("PHASELAB_DIAGNOSTICS_HOSTS", &to.hosts.join(","));
+            let peers = to.peers.join(",");
+            line("PHASELAB_DIAGNOSTICS_PEERS", if peers.is_empty() { "none" } else { &peers });
+        }
+    }
+    line("PHASELAB_PROFILER_HZ", &config.profiler.hz.to_string());
+    line("PHASELAB_PROFILER_WINDOW", &format(config.profiler.window));
+    line("PHASELAB_PROFILER_BYTES", &config.profiler.bytes.to_string());
 }
 
 fn otel(config: &Config, line: &mut impl FnMut(&str, &str)) {

@@ -52,7 +52,7 @@ pub enum Severity {
 pub struct Fault {
     /// The variable or flag.
     pub source: String,
-    /// Its value; headers are withheld because they carry credentials.
+    /// Its value; headers and tokens are withheld because they are credentials.
     pub value: String,
     /// The rule it breaks.
     pub rule: String,
@@ -105,6 +105,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn into_faults(self) -> Faults {
         Faults(self.faults)
+    }
+
+    /// How many faults stop the service so far.
+    pub(super) fn refused(&self) -> usize {
+        self.faults.iter().filter(|fault| fault.severity == Severity::Refused).count()
     }
 
     /// The text of a variable; empty means unset, as the specification has it.
@@ -165,7 +170,8 @@ impl<'a> Reader<'a> {
 
     fn push(&mut self, name: &str, value: &str, rule: &str, fix: &str, severity: Severity) {
         let source = self.flags.iter().find(|flag| flag.variable == name).map_or(name, |flag| flag.flag);
-        let value = if name.ends_with("_HEADERS") { "(withheld)" } else { value };
+        let secret = name.ends_with("_HEADERS") || name.ends_with("_TOKEN");
+        let value = if secret { "(withheld)" } else { value };
         let fault = Fault {
             source: source.to_owned(),
             value: value.to_owned(),

@@ -243,3 +243,83 @@ fn what_is_printed_reads_back_as_the_same_configuration() {
     assert_eq!(faults.0, []);
     assert_eq!(print(&again), printed);
 }
+
+#[test]
+fn diagnostics_are_private_by_default() {
+    let config = good(&[]);
+    let diagnostics = config.diagnostics.unwrap();
+    assert_eq!(diagnostics.listen.to_string(), "127.0.0.1:6060");
+    assert!(diagnostics.token.is_none() && !diagnostics.open && diagnostics.hosts.is_empty());
+    assert_eq!(diagnostics.peers, ["http://127.0.0.1:6061", "http://127.0.0.1:6062"]);
+    let expected = ProfilerSettings { hz: 99, window: Duration::from_secs(600), bytes: 16_777_216 };
+    assert_eq!(config.profiler, expected);
+    assert!(good(&[("PHASELAB_DIAGNOSTICS_LISTEN", "off")]).diagnostics.is_none());
+    assert!(good(&[("PHASELAB_DIAGNOSTICS_PEERS", "none")]).diagnostics.unwrap().peers.is_empty());
+}
+
+#[test]
+fn diagnostics_that_others_can_reach_need_a_token_or_the_opt_out() {
+    const TOKEN: (&str, &str) = ("PHASELAB_DIAGNOSTICS_TOKEN", "0123456789abcdef");
+    const OPEN: (&str, &str) = ("PHASELAB_DIAGNOSTICS_OPEN", "loopback-published");
+    for address in ["0.0.0.0:6060", "192.0.2.2:6060", "[::]:6060", "[::ffff:10.0.0.1]:6060"] {
+        let listen = ("PHASELAB_DIAGNOSTICS_LISTEN", address);
+        let text = read(&[listen]).unwrap_err().to_string();
+        for part in [address, "other machines", "127.0.0.1", "PHASELAB_DIAGNOSTICS_TOKEN_FILE", "loopback-published"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(good(&[listen, TOKEN]).diagnostics.unwrap().token.is_some());
+        assert!(good(&[listen, OPEN]).diagnostics.unwrap().open);
+    }
+    for address in ["127.0.0.2:6060", "[::1]:6060", "[::ffff:127.0.0.1]:6060"] {
+        good(&[("PHASELAB_DIAGNOSTICS_LISTEN", address)]);
+    }
+}
+
+#[test]
+fn all_faults_of_diagnostics_are_reported_at_once_and_tokens_are_not_shown() {
+    let variables = [
+        ("PHASELAB_DIAGNOSTICS_LISTEN", "0.0.0.0"),
+        ("PHASELAB_DIAGNOSTICS_TOKEN", "hush"),
+        ("PHASELAB_DIAGNOSTICS_TOKEN_FILE", "/nowhere/token"),
+        ("PHASELAB_DIAGNOSTICS_OPEN", "yes"),
+        ("PHASELAB_DIAGNOSTICS_HOSTS", "http://lab"),
+        ("PHASELAB_DIAGNOSTICS_PEERS", "lab"),
+        ("PHASELAB_PROFILER_HZ", "1000"),
+        ("PHASELAB_PROFILER_WINDOW", "10"),
+        ("PHASELAB_PROFILER_BYTES", "1000"),
+    ];
+    let text = read(&variables).unwrap_err().to_string();
+    assert!(text.contains("(withheld)") && !text.contains("hush"), "{text}");
+    let mut found = faulty(&variables);
+    found.sort();
+    let mut expected: Vec<_> = variables.iter().map(|(name, _)| (*name).to_owned()).collect();
+    // Given together, and unreadable: two faults of one variable.
+    expected.push("PHASELAB_DIAGNOSTICS_TOKEN_FILE".to_owned());
+    expected.sort();
+    assert_eq!(found, expected);
+    // A token that is wrong is not also missing.
+    let short = [("PHASELAB_DIAGNOSTICS_LISTEN", "0.0.0.0:1"), ("PHASELAB_DIAGNOSTICS_TOKEN", "short")];
+    assert_eq!(faulty(&short), ["PHASELAB_DIAGNOSTICS_TOKEN"]);
+}
+
+#[test]
+fn diagnostics_are_printed_and_the_token_is_withheld() {
+    let config = good(&[
+        ("PHASELAB_DIAGNOSTICS_LISTEN", "0.0.0.0:7070"),
+        ("PHASELAB_DIAGNOSTICS_TOKEN", "0123456789abcdef"),
+        ("PHASELAB_DIAGNOSTICS_HOSTS", "lab.example"),
+        ("PHASELAB_PROFILER_WINDOW", "90s"),
+    ]);
+    let text = print(&config);
+    for line in [
+        "PHASELAB_DIAGNOSTICS_LISTEN=0.0.0.0:7070",
+        "PHASELAB_DIAGNOSTICS_TOKEN=(withheld)",
+        "PHASELAB_DIAGNOSTICS_HOSTS=lab.example",
+        "PHASELAB_DIAGNOSTICS_PEERS=http://127.0.0.1:6061,http://127.0.0.1:6062",
+        "PHASELAB_PROFILER_HZ=99",
+        "PHASELAB_PROFILER_WINDOW=1m30s",
+    ] {
+        assert!(text.lines().any(|given| given == line), "{line}: {text}");
+    }
+    assert!(!text.contains("0123456789abcdef"));
+}

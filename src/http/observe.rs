@@ -5,7 +5,7 @@
 //! also bounds the series, whatever clients send.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Version};
@@ -22,6 +22,7 @@ use super::traceparent;
 use crate::names::{self, METHODS, attribute};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{ActiveRequest, Instruments};
+use crate::telemetry::recent::{RecentTrace, RecentTraces};
 use crate::workload::CANCELLED;
 
 /// `network.protocol.version`; only HTTP/1 is served.
@@ -76,10 +77,11 @@ impl Outcome {
 #[derive(Debug)]
 pub struct Observed {
     instruments: Arc<Instruments>,
+    recent: Arc<RecentTraces>,
     /// `None` for requests that match no route.
     pattern: Option<&'static str>,
     /// By method; `None` for routes without spans.
-    span_names: Option<[String; METHODS.len()]>,
+    span_names: Option<[Arc<str>; METHODS.len()]>,
     reads_parent: bool,
     /// By method, version and outcome; filled on first use.
     bound: Box<[OnceLock<BoundHistogram>]>,
@@ -92,10 +94,11 @@ impl Observed {
         let span_names = METHODS.map(|method| {
             // The conventions' name for methods that are not known is HTTP.
             let method = if method == "_OTHER" { "HTTP" } else { method };
-            pattern.map_or_else(|| method.to_owned(), |pattern| format!("{method} {pattern}"))
+            pattern.map_or_else(|| method.into(), |pattern| format!("{method} {pattern}").into())
         });
         Arc::new(Self {
             instruments: Arc::clone(&telemetry.instruments),
+            recent: Arc::clone(&telemetry.recent),
             pattern,
             span_names: traced.then_some(span_names),
             reads_parent,
@@ -108,7 +111,7 @@ impl Observed {
         let parent = if self.reads_parent { traceparent::parent(request.headers()) } else { None };
         // The bridge takes the parent from the current context when the span is made.
         let _attached = parent.map(|parent| Context::new().with_remote_span_context(parent).attach());
-        tracing::info_span!("request", otel.name = names[method].as_str(), otel.kind = "server")
+        tracing::info_span!("request", otel.name = &*names[method], otel.kind = "server")
     }
 
     /// The attributes of a request's span. They are set on the span itself, as the bridge would copy each text and compare
@@ -191,7 +194,8 @@ impl Watch {
     }
 
     fn record(&self, outcome: Outcome, headers: Option<&mut HeaderMap>) {
-        if self.observed.span_names.is_some() {
+        let elapsed = self.started.elapsed();
+        if let Some(names) = &self.observed.span_names {
             // Straight to the current span: a record through `tracing` would cost an allocation and a lookup each.
             Context::map_current(|context| {
                 let span = context.span();
@@ -206,14 +210,22 @@ impl Watch {
                     }
                 }
                 let ids = span.span_context();
-                if let Some(headers) = headers
-                    && ids.is_valid()
-                {
+                if !ids.is_valid() {
+                    return;
+                }
+                self.observed.recent.push(RecentTrace {
+                    trace_id: u128::from_be_bytes(ids.trace_id().to_bytes()),
+                    name: Arc::clone(&names[self.method]),
+                    duration: elapsed,
+                    ended: SystemTime::now(),
+                    sampled: ids.is_sampled(),
+                });
+                if let Some(headers) = headers {
                     headers.insert(traceparent::TRACERESPONSE, traceparent::response(ids));
                 }
             });
         }
-        let seconds = self.started.elapsed().as_secs_f64();
+        let seconds = elapsed.as_secs_f64();
         self.observed.histogram(self.method, self.version, outcome).record(seconds);
         let error_type = outcome.error_type();
         match outcome {

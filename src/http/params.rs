@@ -47,10 +47,17 @@ impl Params {
         }
     }
 
-    fn fault(&mut self, name: &str, value: &str, bound: &str) {
+    /// Notes what is wrong with a parameter.
+    pub fn fault(&mut self, name: &str, value: &str, bound: &str) {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(ParameterFault { parameter: short(name), value: short(value), bound: bound.to_owned() });
         }
+    }
+
+    /// Whether the parameter was given.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.given.iter().any(|(given, _)| given == name)
     }
 
     /// The value of a parameter, or `default`; `bound` says what `parse` accepts.

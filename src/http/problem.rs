@@ -1,5 +1,7 @@
 //! The form of every refusal: RFC 9457 problem details.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use opentelemetry::Context;
@@ -49,14 +51,26 @@ kinds! {
     InvalidParameter = 400, "invalid_parameter", "A parameter is not valid";
     /// The body broke off or was not HTTP.
     UnreadableBody = 400, "unreadable_body", "The request body cannot be read";
+    /// A token is needed and was not shown, or is another one.
+    TokenRequired = 401, "token_required", "A token is required";
+    /// The client is on another machine.
+    PeerNotAllowed = 403, "peer_not_allowed", "This address may not ask";
+    /// A page of another site sent this request.
+    OriginNotAllowed = 403, "origin_not_allowed", "Another site may not ask";
     /// No route.
     NotFound = 404, "not_found", "Nothing is served here";
     /// No such method at this route.
     MethodNotAllowed = 405, "method_not_allowed", "The method is not allowed here";
+    /// Nothing was sampled under what was asked for.
+    NoSamples = 404, "no_samples", "There are no samples of this";
     /// The client did not send its body in time.
     SlowBody = 408, "slow_body", "The request body did not arrive in time";
+    /// Another client takes a profile of the same kind.
+    ProfileRunning = 409, "profile_running", "A profile of this kind is being taken";
     /// The body is over the limit.
     BodyTooLarge = 413, "body_too_large", "The request body is too large";
+    /// The name under which the server was asked is not its own.
+    HostNotAllowed = 421, "host_not_allowed", "This server does not answer under this name";
     /// The request asked for it.
     InjectedFailure = 500, "injected_failure", "A phase failed on purpose";
     /// A query failed.
@@ -65,6 +79,10 @@ kinds! {
     EncodingError = 500, "encoding_error", "The answer could not be written";
     /// A bug.
     Panic = 500, "panic", "A phase panicked";
+    /// The profiler could not do it.
+    ProfilerFailed = 500, "profiler_failed", "The profile could not be taken";
+    /// This program, as it was built or configured, has no such thing.
+    NotSupported = 501, "not_supported", "This is not available";
     /// Too many requests at once.
     Overloaded = 503, "overloaded", "Too many requests at once";
     /// The database cannot be used.
@@ -77,7 +95,7 @@ kinds! {
 }
 
 /// Seconds after which a client that was turned away may try again: about what a slow request takes.
-const RETRY_AFTER_S: &str = "1";
+const RETRY_AFTER_S: u64 = 1;
 
 /// One parameter that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,6 +115,7 @@ pub struct Problem {
     detail: String,
     parameters: Vec<ParameterFault>,
     missing: Vec<&'static str>,
+    retry_after_s: Option<u64>,
 }
 
 /// The members of the document, in order.
@@ -113,13 +132,40 @@ struct Document<'a> {
     parameters: &'a [ParameterFault],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     missing: &'a [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u64>,
 }
 
 impl Problem {
     /// A refusal with an explanation for the client.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), parameters: Vec::new(), missing: Vec::new() }
+        let again = matches!(kind, Kind::Overloaded | Kind::DatabaseUnavailable | Kind::NotReady);
+        Self {
+            kind,
+            detail: detail.into(),
+            parameters: Vec::new(),
+            missing: Vec::new(),
+            retry_after_s: again.then_some(RETRY_AFTER_S),
+        }
+    }
+
+    /// Says after how many seconds trying again makes sense.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    /// What kind of refusal this is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The explanation.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// All faults of the parameters at once.
@@ -169,17 +215,19 @@ impl IntoResponse for Problem {
             trace_id,
             parameters: &self.parameters,
             missing: &self.missing,
+            retry_after_seconds: self.retry_after_s,
         };
         let body = serde_json::to_vec(&document).expect("a document of strings and numbers can be written");
         let status = StatusCode::from_u16(self.kind.status()).expect("the table holds valid codes");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(self.kind, Kind::Overloaded | Kind::DatabaseUnavailable | Kind::NotReady) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        // The observing layer reads the kind from here.
+        // The observing layer reads the kind from here, that of the diagnostics all of it.
         response.extensions_mut().insert(self.kind);
+        response.extensions_mut().insert(Arc::new(self));
         response
     }
 }

@@ -10,6 +10,7 @@ mod quiet;
 use std::io::IsTerminal as _;
 
 use opentelemetry_sdk::trace::SdkTracer;
+use span_profiler::SpanLabels;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
@@ -34,16 +35,22 @@ const QUIET: [&str; 7] = ["h2", "hyper", "opentelemetry", "reqwest", "sqlx", "to
 /// When there is one already.
 pub fn install(config: &Config, tracer: Option<SdkTracer>) -> Result<(), StartError> {
     let format = if std::io::stdout().is_terminal() { Format::Pretty } else { Format::Json };
-    let subscriber = subscriber(&config.log, tracer, LogLayer::new(format, std::io::stdout));
+    let labels = config.diagnostics.is_some();
+    let subscriber = subscriber(&config.log, tracer, labels, LogLayer::new(format, std::io::stdout));
     tracing::subscriber::set_global_default(subscriber).map_err(|error| StartError::Subscriber(Box::new(error)))
 }
 
-/// The gate, the bridge to OpenTelemetry spans, and a layer that writes lines.
-pub fn subscriber<L>(directives: &str, tracer: Option<SdkTracer>, lines: L) -> impl Subscriber + Send + Sync + 'static
+/// The gate, the bridge to OpenTelemetry spans, the labels of the profiler, and a layer that writes lines.
+pub fn subscriber<L>(
+    directives: &str,
+    tracer: Option<SdkTracer>,
+    labels: bool,
+    lines: L,
+) -> impl Subscriber + Send + Sync + 'static
 where
     L: Layer<Spans> + Send + Sync + 'static,
 {
-    let gate = Gate { events: targets(directives), spans: tracer.is_some() };
+    let gate = Gate { events: targets(directives), spans: tracer.is_some() || labels };
     // Where a span was made says nothing about a request, and each attribute costs an allocation.
     let bridge = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
@@ -54,11 +61,14 @@ where
             .with_target(false)
             .with_level(false)
     });
-    Registry::default().with(bridge).with(gate).with(lines)
+    // Above the bridge: it reads the ids of a span that the bridge has made current.
+    let labels = labels.then(SpanLabels::new);
+    Registry::default().with(bridge).with(labels).with(gate).with(lines)
 }
 
 /// What the layers above the span bridge sit on.
-pub type Spans = tracing_subscriber::layer::Layered<Gate, Bridged>;
+pub type Spans = tracing_subscriber::layer::Layered<Gate, Labelled>;
+type Labelled = tracing_subscriber::layer::Layered<Option<SpanLabels>, Bridged>;
 type Bridged = tracing_subscriber::layer::Layered<
     Option<tracing_opentelemetry::OpenTelemetryLayer<Registry, SdkTracer>>,
     Registry,

@@ -13,6 +13,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use otel_exemplars::{BoundCounter, BoundHistogram, ExemplarMeter, Exemplars, Exposition, Histogram};
 
 use super::export::{Discard, ExportHealth, Signal, Watched};
+use super::profiler::{self, Reading};
 use super::telemetry_error;
 use super::traces::{channel, headers, http_client, metadata};
 use crate::config::{Compression, Config, Protocol};
@@ -117,6 +118,11 @@ impl Instruments {
     #[must_use]
     pub fn section(&self, section: Section) -> &BoundHistogram {
         &self.sections[section as usize]
+    }
+
+    /// Registers the instruments of the profiler; `reading` is asked when metrics are collected.
+    pub fn observe_profiler(&self, reading: impl Fn() -> Reading + Clone + Send + Sync + 'static) {
+        profiler::observe(self.meter(), reading);
     }
 
     /// The SDK's meter, for instruments without exemplars.

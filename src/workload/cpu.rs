@@ -42,6 +42,8 @@ impl Drop for Stopper {
 /// The checksum of `iterations`: with the state starting at `SEED`, each iteration `i` (from 0) does
 /// `state = (state ^ i) * PRIME; state = state ^ (state >> 32)`, modulo 2^64. Each step needs the one before, so the loop can
 /// neither be skipped nor run in parallel. `None` when it was stopped.
+// With a frame of its own, so that a profile names it.
+#[inline(never)]
 #[must_use]
 pub fn checksum(iterations: u64, stop: &Stop) -> Option<u64> {
     let mut state = SEED;

@@ -14,7 +14,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
+    /// Lossy where it is no text.
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -23,15 +25,23 @@ impl Answer {
         let mut bytes = Vec::new();
         // A server that refuses a body closes while we still send: what it said before is what counts.
         let _ = stream.read_to_end(&mut bytes);
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(&bytes)));
+        let body = bytes.split_off(end + 4);
+        let head = String::from_utf8(bytes).unwrap();
+        let head = head.trim_end();
         let mut lines = head.split("\r\n");
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let header = |line: &str| {
             let (name, value) = line.split_once(": ").unwrap();
             (name.to_owned(), value.to_owned())
         };
-        Self { status, headers: lines.map(header).collect(), body: body.to_owned() }
+        Self {
+            status,
+            headers: lines.map(header).collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            bytes: body,
+        }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -6,6 +6,7 @@ mod client;
 mod server;
 
 mod config;
+mod diagnostics;
 mod input;
 mod limits;
 mod logs;

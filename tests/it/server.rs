@@ -75,6 +75,7 @@ impl Server {
         let defaults = [
             ("PHASELAB_LISTEN", "127.0.0.1:0"),
             ("PHASELAB_DATABASE", ":memory:"),
+            ("PHASELAB_DIAGNOSTICS_LISTEN", "off"),
             ("OTEL_TRACES_EXPORTER", "none"),
             ("OTEL_METRICS_EXPORTER", "none"),
         ];

@@ -11,9 +11,13 @@ use crate::config::{Protocol, TraceStore};
 
 /// Every port that a program of the stack listens on. All of them are on loopback.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+// A stack that an earlier version has started must be stopped by this one.
+#[serde(default)]
 pub struct Ports {
     /// The service.
     pub http: u16,
+    /// The service's diagnostics.
+    pub diagnostics: u16,
     /// Prometheus.
     pub prometheus: u16,
     /// The collector's OTLP over gRPC.
@@ -42,6 +46,7 @@ impl Default for Ports {
     fn default() -> Self {
         Self {
             http: 8080,
+            diagnostics: 6060,
             prometheus: 9090,
             otlp_grpc: 4317,
             otlp_http: 4318,
@@ -95,6 +100,7 @@ macro_rules! variable {
 /// Every variable that moves a port.
 pub const VARIABLES: &[Variable] = &[
     variable!("PHASELAB_HTTP_PORT", "phaselab", Owner::Service, http),
+    variable!("PHASELAB_DIAGNOSTICS_PORT", "phaselab, diagnostics", Owner::Service, diagnostics),
     variable!("PHASELAB_PROMETHEUS_PORT", "Prometheus", Owner::Always, prometheus),
     variable!("PHASELAB_OTLP_GRPC_PORT", "collector, OTLP over gRPC", Owner::Always, otlp_grpc),
     variable!("PHASELAB_OTLP_HTTP_PORT", "collector, OTLP over HTTP", Owner::Always, otlp_http),

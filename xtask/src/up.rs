@@ -204,7 +204,7 @@ fn way_name(way: Way) -> &'static str {
 fn urls(state: &State) -> Vec<(&'static str, String)> {
     let ports = &state.stack.ports;
     let url = |port: u16, path: &str| format!("http://127.0.0.1:{port}{path}");
-    let mut urls = vec![("phaselab", url(ports.http, "/"))];
+    let mut urls = vec![("phaselab", url(ports.http, "/")), ("profiles", url(ports.diagnostics, "/debug/pprof/"))];
     if state.way == Way::Single {
         return urls;
     }

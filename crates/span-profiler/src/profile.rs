@@ -1,7 +1,23 @@
 //! The model that every kind of profile shares: weighted stacks with labels.
 
+mod difference;
+mod filter;
+#[cfg(feature = "flamegraph")]
+mod flamegraph;
+mod folded;
+mod pprof;
+mod symbolized;
+#[cfg(test)]
+mod tests;
+mod text;
+mod top;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+pub use filter::Filter;
+pub use symbolized::Symbolized;
+pub use top::Function;
 
 /// What one number of a sample counts, in pprof's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,23 +69,12 @@ impl Profile {
     pub const FIRST_ADDRESS: u64 = 4096;
     /// The frame in place of callers beyond the deepest stack that is recorded.
     pub const TRUNCATED: u64 = 1;
+    /// The frame of everything that found no room of its own: `[other]`.
+    pub const OTHER: u64 = 2;
     /// In place of the stack of a task that was running, and so could not tell where it waits.
-    pub const TASK_RUNNING: u64 = 2;
+    pub const TASK_RUNNING: u64 = 3;
     /// In place of the stack of a task that was woken or new and did not come to run.
-    pub const TASK_SCHEDULED: u64 = 3;
+    pub const TASK_SCHEDULED: u64 = 4;
     /// In place of the stack of a task that was idle and did not answer, or whose stack found no room.
-    pub const TASK_SILENT: u64 = 4;
-}
-
-/// Which samples are wanted: all conditions must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of this trace.
-    pub trace_id: Option<u128>,
-    /// Directly in this span, or anywhere below it if it is the local root.
-    pub span_id: Option<u64>,
-    /// Directly in a span of this name.
-    pub span_name: Option<String>,
-    /// Taken in the last so many seconds.
-    pub since: Option<Duration>,
+    pub const TASK_SILENT: u64 = 5;
 }

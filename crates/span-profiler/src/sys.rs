@@ -11,6 +11,8 @@ mod unsupported;
 pub(crate) use unsupported::*;
 
 mod clock;
+#[cfg(feature = "heap")]
+pub(crate) mod heap;
 #[cfg(feature = "tasks")]
 mod waker;
 

@@ -27,7 +27,7 @@ fn with(directives: &str, format: Format, work: impl FnOnce()) -> (String, Vec<S
     let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
     let writer = buffer.clone();
     let lines = LogLayer::new(format, move || writer.clone());
-    tracing::subscriber::with_default(subscriber(directives, Some(provider.tracer("test")), lines), work);
+    tracing::subscriber::with_default(subscriber(directives, Some(provider.tracer("test")), false, lines), work);
     let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
     (text, spans.get_finished_spans().unwrap())
 }

@@ -138,6 +138,7 @@ impl Service {
         command
             .arg("serve")
             .env("PHASELAB_LISTEN", address.to_string())
+            .env("PHASELAB_DIAGNOSTICS_LISTEN", "off")
             .env("PHASELAB_DATABASE", files.join("bench.db"))
             .env("PHASELAB_LOG", "info")
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")

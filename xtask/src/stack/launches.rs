@@ -213,7 +213,11 @@ pub fn client_env(config: &StackConfig) -> BTreeMap<String, String> {
 #[must_use]
 pub fn addresses(config: &StackConfig, store: Option<TraceStore>) -> BTreeMap<String, String> {
     let ports = &config.ports;
-    let mut env = variables([("PHASELAB_LISTEN", format!("127.0.0.1:{}", ports.http))]);
+    let mut env = variables([
+        ("PHASELAB_LISTEN", format!("127.0.0.1:{}", ports.http)),
+        ("PHASELAB_DIAGNOSTICS_LISTEN", format!("127.0.0.1:{}", ports.diagnostics)),
+        ("PHASELAB_DIAGNOSTICS_URL", format!("http://127.0.0.1:{}", ports.diagnostics)),
+    ]);
     if let Some(store) = store {
         let otlp = ports.otlp(config.protocol);
         env.extend(variables([

@@ -1,0 +1,96 @@
+//! `/debug/spans`: which span costs most, in one look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::App;
+use super::answer::Form;
+use super::ask::{self, Ask, Format};
+use super::pages;
+use crate::http::problem::{Kind, ParameterFault, Problem};
+
+/// The table.
+#[derive(Debug, Serialize)]
+pub(super) struct Spans {
+    /// Samples per second of CPU time.
+    pub(super) hz: u32,
+    /// How far back the table reaches, in seconds.
+    pub(super) seconds: f64,
+    /// Samples of all spans.
+    pub(super) samples: u64,
+    /// CPU time of all spans, in seconds.
+    pub(super) cpu_seconds: f64,
+    /// Memory of the recorder and its limit, in bytes.
+    pub(super) bytes: usize,
+    pub(super) bytes_limit: usize,
+    /// Most first.
+    pub(super) spans: Vec<SpanRow>,
+}
+
+/// One name.
+#[derive(Debug, Serialize)]
+pub(super) struct SpanRow {
+    /// Empty outside of any span.
+    pub(super) name: String,
+    pub(super) samples: u64,
+    pub(super) cpu_seconds: f64,
+    /// Of the CPU time of all spans, from 0 to 1.
+    pub(super) share: f64,
+}
+
+impl Spans {
+    /// What the recorder has now.
+    pub(super) fn of(app: &App) -> Result<Self, Problem> {
+        let state = app.sources.recorder()?;
+        let rows = app.sources.spans();
+        let total: Duration = rows.iter().map(|row| row.cpu).sum();
+        let share = |cpu: Duration| if total.is_zero() { 0.0 } else { cpu.as_secs_f64() / total.as_secs_f64() };
+        Ok(Self {
+            hz: state.hz,
+            seconds: state.covered.as_secs_f64(),
+            samples: rows.iter().map(|row| row.samples).sum(),
+            cpu_seconds: total.as_secs_f64(),
+            bytes: state.bytes,
+            bytes_limit: state.bytes_limit,
+            spans: rows
+                .into_iter()
+                .map(|row| SpanRow {
+                    share: share(row.cpu),
+                    name: row.name.to_string(),
+                    samples: row.samples,
+                    cpu_seconds: row.cpu.as_secs_f64(),
+                })
+                .collect(),
+        })
+    }
+}
+
+/// The table as a page or as JSON.
+pub(super) async fn spans(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let ask = Ask::read(query.as_deref(), ask::PAGE)?;
+    match ask.format {
+        Format::Html => Ok(Form::Html.with(pages::spans(&app, &headers, &Spans::of(&app)?).into_string())),
+        Format::Json => json(&Spans::of(&app)?),
+        _ => Err(Problem::parameters(vec![ParameterFault {
+            parameter: "format".to_owned(),
+            value: String::new(),
+            bound: "html or json; /debug/pprof/profile?since=10m has the others".to_owned(),
+        }])),
+    }
+}
+
+/// A document as an answer.
+pub(super) fn json(document: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(document)
+        .map_err(|_| Problem::new(Kind::EncodingError, "the answer could not be encoded: please report it"))?;
+    Ok(Form::Json.with(body))
+}

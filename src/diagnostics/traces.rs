@@ -1,0 +1,164 @@
+//! `/debug/traces/{trace_id}`: the CPU profile of one request that is long over.
+
+mod why;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::App;
+use super::answer::{self, Form};
+use super::ask::{self, Ask, Format};
+use super::pages;
+use super::peers;
+use super::slots::What;
+use super::sources::{Filter, Profile};
+use super::spans::json;
+use super::top::{self, FunctionTop};
+use crate::http::problem::{Kind, Problem};
+
+pub(super) use why::Why;
+
+/// What is known of a trace; also what peers tell each other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct View {
+    pub(super) trace_id: String,
+    /// Samples that were taken in it.
+    pub(super) samples: u64,
+    /// The CPU time that they stand for.
+    pub(super) cpu_seconds: f64,
+    /// Its spans, those with most CPU first.
+    pub(super) spans: Vec<SpanView>,
+    /// The functions of all its spans, by their own CPU time in nanoseconds.
+    pub(super) functions: Vec<FunctionTop>,
+    /// The process that has the samples, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) peer: Option<String>,
+    /// Why there are no samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<Why>,
+    /// Samples of other traces whose first span here has the same name.
+    #[serde(default)]
+    pub(super) samples_of_name: u64,
+}
+
+/// One span of a trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SpanView {
+    pub(super) span_id: String,
+    pub(super) name: String,
+    pub(super) samples: u64,
+    pub(super) cpu_seconds: f64,
+}
+
+/// The page of a trace, or its profile in another form.
+pub(super) async fn trace(
+    State(app): State<Arc<App>>,
+    Path(trace_id): Path<String>,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let ask = Ask::read(query.as_deref(), ask::PAGE)?;
+    let trace_id = ask::trace_id_of_path(&trace_id)?;
+    let form = Form::of(&ask, What::Cpu.name(), false);
+    if method == Method::HEAD {
+        return Ok(form.with(""));
+    }
+    let may_ask = !peers::is_hop(&headers);
+    match ask.format {
+        Format::Html | Format::Json => {
+            let view = view(&app, trace_id, may_ask).await?;
+            match ask.format {
+                Format::Json => json(&view),
+                _ => Ok(form.with(pages::trace(&app, &headers, &view).into_string())),
+            }
+        }
+        _ => file(&app, trace_id, &ask, form, may_ask).await,
+    }
+}
+
+async fn view(app: &Arc<App>, trace_id: u128, may_ask: bool) -> Result<View, Problem> {
+    if let Some(profile) = recorded(app, trace_id).await? {
+        return here(app, trace_id, profile).await;
+    }
+    if may_ask {
+        let good = |body: &[u8]| serde_json::from_slice::<View>(body).is_ok_and(|view| view.samples > 0);
+        let found = app.peers.ask(&format!("/debug/traces/{trace_id:032x}?format=json"), good).await;
+        let view = found.and_then(|found| {
+            let view = serde_json::from_slice::<View>(&found.body).ok()?;
+            Some(View { peer: Some(found.base), ..view })
+        });
+        if let Some(view) = view {
+            return Ok(view);
+        }
+    }
+    let why = Why::of(app, trace_id);
+    let samples_of_name = match why.name() {
+        Some(name) => samples_of(app, name.to_owned()).await?,
+        None => 0,
+    };
+    Ok(View { trace_id: format!("{trace_id:032x}"), why: Some(why), samples_of_name, ..View::default() })
+}
+
+async fn here(app: &Arc<App>, trace_id: u128, profile: Profile) -> Result<View, Problem> {
+    let spans = app.sources.spans_of(trace_id);
+    let functions = answer::render(app, move || top::functions(profile)).await?;
+    let cpu: Duration = spans.iter().map(|span| span.cpu).sum();
+    Ok(View {
+        trace_id: format!("{trace_id:032x}"),
+        samples: spans.iter().map(|span| span.samples).sum(),
+        cpu_seconds: cpu.as_secs_f64(),
+        spans: spans
+            .into_iter()
+            .map(|span| SpanView {
+                span_id: format!("{:016x}", span.span_id),
+                name: span.name.to_string(),
+                samples: span.samples,
+                cpu_seconds: span.cpu.as_secs_f64(),
+            })
+            .collect(),
+        functions,
+        ..View::default()
+    })
+}
+
+/// How many samples the recorder has of a span name, and of the spans inside such a one.
+async fn samples_of(app: &Arc<App>, name: String) -> Result<u64, Problem> {
+    let sources = app.sources.clone();
+    let filter = Filter { span_name: Some(name), ..Filter::default() };
+    let profile = answer::render(app, move || sources.recorded(&filter)).await??;
+    Ok(profile.samples.iter().filter_map(|sample| u64::try_from(*sample.values.first()?).ok()).sum())
+}
+
+/// The trace's profile as a file, a flame graph or folded stacks, from here or from a peer.
+async fn file(app: &Arc<App>, trace_id: u128, ask: &Ask, form: Form, may_ask: bool) -> Result<Response, Problem> {
+    if let Some(profile) = recorded(app, trace_id).await? {
+        app.counts.profile("recorded");
+        let title = format!("{} CPU, trace {trace_id:032x}", app.service);
+        return answer::profile(app, profile, ask, form, title).await;
+    }
+    if may_ask {
+        let path = format!("/debug/traces/{trace_id:032x}?format={}", ask.format.name());
+        if let Some(found) = app.peers.ask(&path, |body| !body.is_empty()).await {
+            // The headers are ours: what a peer sends is shown as what was asked for and as nothing else.
+            return Ok(form.with(found.body));
+        }
+    }
+    Err(Problem::new(Kind::NoSamples, Why::of(app, trace_id).text()))
+}
+
+/// The trace's samples in the recorder; `None` where there are none.
+async fn recorded(app: &Arc<App>, trace_id: u128) -> Result<Option<Profile>, Problem> {
+    if app.sources.recorder().is_err() {
+        return Ok(None);
+    }
+    let sources = app.sources.clone();
+    let filter = Filter { trace_id: Some(trace_id), ..Filter::default() };
+    let profile = answer::render(app, move || sources.recorded(&filter)).await??;
+    Ok(Some(profile).filter(|profile| !profile.samples.is_empty()))
+}
