@@ -44,7 +44,7 @@ impl Recording {
         Session::start(session::CAPACITY).map(|session| Self { session: Some(session) }).ok_or(Busy)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, feature = "tasks"))]
     pub(crate) fn with_capacity(events: usize) -> Result<Self, Busy> {
         Session::start(events).map(|session| Self { session: Some(session) }).ok_or(Busy)
     }
@@ -123,4 +123,5 @@ fn open_polls() -> Vec<OpenPoll> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "tasks")]
 mod tests;

@@ -104,4 +104,4 @@ fn name_id(name: Cow<'static, str>) -> names::NameId {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -179,7 +179,7 @@ impl<'a> Writer<'a> {
         open.sort_by_key(|poll| poll.began);
         let open =
             open.iter().map(|poll| Slice { category: POLL, id: poll.task, name: poll.name, span_id: 0 }).collect();
-        let edges = view.events.iter().filter_map(|event| edge(event));
+        let edges = view.events.iter().filter_map(edge);
         let mut balance = Balance::new(open, edges);
         balance.start(trace.recorded.began, |mark| self.mark(uuid, mark, 0));
         for event in view.events {
@@ -245,7 +245,7 @@ impl<'a> Writer<'a> {
 
     /// Numbers of tracks have to be unique among all processes that a reader may join into one trace.
     fn uuid(&self, index: u64) -> u64 {
-        u64::from(self.pid) << 32 | index + 1
+        (u64::from(self.pid) << 32) | (index + 1)
     }
 }
 

@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::table::{Ids, NO_PLACE, Place, TABLE};
 use super::{current, stack};
 use crate::names::{self, NameId};
-use crate::sys;
+use crate::{execution, sys};
 
 /// The field by which `tracing-opentelemetry` names a span otherwise than its source does.
 const OTEL_NAME: &str = "otel.name";
@@ -85,10 +85,24 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLabels {
             TABLE.resolve(place.index, own_ids());
         }
         stack::push(place);
+        #[cfg(feature = "tasks")]
+        crate::tasks::entered();
+        if execution::active()
+            && let Some(label) = TABLE.read(place)
+        {
+            execution::enter(label.name, place.id, label.span_id);
+        }
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        if execution::active()
+            && let Some(label) = self.find(id).and_then(|place| TABLE.read(place))
+        {
+            execution::exit(label.name, id.into_u64(), label.span_id);
+        }
         stack::pop(id.into_u64(), self.owner);
+        #[cfg(feature = "tasks")]
+        crate::tasks::exited();
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {

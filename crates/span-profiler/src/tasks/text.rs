@@ -155,10 +155,10 @@ fn span(task: &Task) -> Option<String> {
 fn named(stack: &[u64], frames: &dyn Fn(u64) -> Vec<String>) -> Vec<(u64, String)> {
     let names = stack.iter().flat_map(|address| {
         let names = match *address {
-            Profile::TRUNCATED => vec!["[further callers]".to_owned()],
+            Profile::TRUNCATED => vec!["[truncated]".to_owned()],
             Profile::TASK_RUNNING => vec!["[running]".to_owned()],
             Profile::TASK_SCHEDULED => vec!["[scheduled]".to_owned()],
-            Profile::TASK_SILENT => vec!["[no answer]".to_owned()],
+            Profile::TASK_SILENT => vec!["[did not answer]".to_owned()],
             address => frames(address),
         };
         names.into_iter().map(|name| (*address, name))
