@@ -58,12 +58,14 @@ pub(super) fn by_span(profile: &Profile) -> Top {
     let value = profile.default_value;
     let sum = |samples: &[Sample]| samples.iter().filter_map(|sample| sample.values.get(value)).sum::<i64>();
     let mut groups: HashMap<&str, Vec<Sample>> = HashMap::new();
-    for sample in &profile.samples {
+    // A heap profile also has what is in use no more.
+    let counts = |sample: &&Sample| sample.values.get(value).is_some_and(|value| *value != 0);
+    for sample in profile.samples.iter().filter(counts) {
         let name = label(sample, SPAN_NAME).unwrap_or_default();
         groups.entry(name).or_default().push(sample.clone());
     }
     let mut groups: Vec<_> = groups.into_iter().map(|(name, samples)| (sum(&samples), name, samples)).collect();
-    groups.sort_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(other.1)));
+    groups.sort_by(|one, other| other.0.abs().cmp(&one.0.abs()).then(one.1.cmp(other.1)));
     groups.truncate(MAX_SPANS);
     let spans = groups.into_iter().map(|(sum, name, samples)| SpanTop {
         name: name.to_owned(),
