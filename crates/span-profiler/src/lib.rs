@@ -3,6 +3,7 @@
 mod cpu;
 #[cfg(feature = "heap")]
 pub mod heap;
+pub mod execution;
 mod labels;
 mod names;
 mod profile;
@@ -11,6 +12,9 @@ mod ring;
 mod samples;
 mod symbols;
 mod sys;
+#[cfg(feature = "tasks")]
+pub mod tasks;
+mod threads;
 
 pub use cpu::{
     Capture, CaptureError, MAX_HZ, Profiler, ProfilerBuilder, ProfilerGuard, RecorderState, SpanShare, StartError,

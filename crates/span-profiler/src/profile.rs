@@ -71,4 +71,10 @@ impl Profile {
     pub const TRUNCATED: u64 = 1;
     /// The frame of everything that found no room of its own: `[other]`.
     pub const OTHER: u64 = 2;
+    /// In place of the stack of a task that was running, and so could not tell where it waits.
+    pub const TASK_RUNNING: u64 = 3;
+    /// In place of the stack of a task that was woken or new and did not come to run.
+    pub const TASK_SCHEDULED: u64 = 4;
+    /// In place of the stack of a task that was idle and did not answer, or whose stack found no room.
+    pub const TASK_SILENT: u64 = 5;
 }

@@ -12,3 +12,10 @@ pub(crate) use unsupported::*;
 
 #[cfg(feature = "heap")]
 pub(crate) mod heap;
+mod clock;
+#[cfg(feature = "tasks")]
+mod waker;
+
+pub(crate) use clock::{boottime_ns, monotonic_ns};
+#[cfg(feature = "tasks")]
+pub(crate) use waker::{MAX_FRAMES, with_probe};
