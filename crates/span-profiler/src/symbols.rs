@@ -186,6 +186,10 @@ impl Cache {
 fn synthetic(address: u64) -> Location {
     let name = match address {
         Profile::TRUNCATED => Arc::from("[truncated]"),
+        Profile::OTHER => Arc::from("[other]"),
+        Profile::TASK_RUNNING => Arc::from("[running]"),
+        Profile::TASK_SCHEDULED => Arc::from("[scheduled]"),
+        Profile::TASK_SILENT => Arc::from("[did not answer]"),
         other => Arc::from(format!("[frame {other}]")),
     };
     let symbol = Arc::new(Symbol { name, file: Arc::from("") });

@@ -33,13 +33,18 @@ fn write_span(text: &mut String, span: &SpanTop, top: &Top) {
     let _ = writeln!(text, "\n{:>10}  {:>6}  {name}", amount(span.value, &top.unit), share(span.value, top.total));
     for function in span.functions.iter().take(FUNCTIONS) {
         let place = match (&function.file, function.line) {
-            (Some(file), Some(line)) => format!("  {}:{line}", printable(file)),
+            (Some(file), Some(line)) => format!("  {}:{line}", printable(end_of(file))),
             _ => String::new(),
         };
         let own = amount(function.flat, &top.unit);
         let name = printable(&function.name);
         let _ = writeln!(text, "{own:>10}  {:>6}    {name}{place}", share(function.flat, top.total));
     }
+}
+
+/// The last parts of a path: which file it is, not where it was built.
+fn end_of(path: &str) -> &str {
+    path.rmatch_indices('/').nth(2).map_or(path, |(at, _)| &path[at + 1..])
 }
 
 /// Names come from elsewhere and go to a terminal.
@@ -91,7 +96,7 @@ mod tests {
     fn spans_come_with_their_functions() {
         let function = |name: &str, flat| FunctionTop {
             name: name.to_owned(),
-            file: Some("src/a.rs".to_owned()),
+            file: Some("/build/lab/src/a.rs".to_owned()),
             line: Some(7),
             flat,
             cum: flat,
@@ -107,8 +112,8 @@ mod tests {
             comments: vec!["2 samples were lost\u{1b}[31m".to_owned()],
         };
         let expected = "cpu: 4 s in 10.0 s\n\
-            \n       3 s   75.0%  cpu_loop\n       3 s   75.0%    work  src/a.rs:7\n\
-            \n       1 s   25.0%  (outside of any span)\n       1 s   25.0%    work  src/a.rs:7\n\
+            \n       3 s   75.0%  cpu_loop\n       3 s   75.0%    work  lab/src/a.rs:7\n\
+            \n       1 s   25.0%  (outside of any span)\n       1 s   25.0%    work  lab/src/a.rs:7\n\
             note: 2 samples were lost\u{fffd}[31m\n";
         assert_eq!(table(&top), expected);
     }

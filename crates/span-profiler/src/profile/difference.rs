@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use super::{Labels, Profile, Sample};
 
+/// The values of each stack under its labels.
+type Sums = HashMap<(Box<[u64]>, Labels), Box<[i64]>>;
+
 impl Profile {
     /// What this profile has more, or less, than an earlier one of the same kind: per stack and labels, without what
     /// is equal. Values of a type that the other one does not have stay as they are. The result covers the time from
@@ -13,7 +16,7 @@ impl Profile {
         let ours_of: Vec<Option<usize>> =
             base.value_types.iter().map(|kind| self.value_types.iter().position(|ours| ours == kind)).collect();
         let width = self.value_types.len();
-        let mut sums: HashMap<(Box<[u64]>, Labels), Box<[i64]>> = HashMap::with_capacity(self.samples.len());
+        let mut sums = Sums::with_capacity(self.samples.len());
         for sample in self.samples.drain(..) {
             let sum = sums.entry((sample.stack, sample.labels)).or_insert_with(|| vec![0; width].into_boxed_slice());
             for (sum, value) in sum.iter_mut().zip(&sample.values) {

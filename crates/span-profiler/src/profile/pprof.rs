@@ -1,7 +1,5 @@
 //! Profiles as `go tool pprof` and its relatives read them: gzip around protobuf.
 
-#[cfg(all(test, feature = "__foreign"))]
-mod foreign;
 mod messages;
 #[cfg(test)]
 mod tests;

@@ -14,8 +14,8 @@ use crate::profile::Profile;
 mod known {
     use std::hint::black_box;
 
-    /// The line of the call in `outer`, and of the work in `inner`.
-    pub(super) const LINES: (u32, u32) = (line!() + 6, line!() + 15);
+    /// The line of the call in `outer`, and of the work in `innermost`.
+    pub(super) const LINES: (u32, u32) = (line!() + 6, line!() + 20);
     pub(super) const FILE: &str = file!();
 
     /// Is found by its name.
@@ -28,6 +28,11 @@ mod known {
     /// Becomes a part of `outer`, with a frame of its own.
     #[inline(always)]
     fn inner(number: u64) -> u64 {
+        black_box(innermost(number))
+    }
+
+    #[inline(always)]
+    fn innermost(number: u64) -> u64 {
         let mut sum = number;
         for step in 0..black_box(9) {
             sum = black_box(sum.wrapping_mul(0x9E37_79B9).rotate_left(7) ^ step);
@@ -60,9 +65,12 @@ fn a_function_and_what_is_inlined_into_it_are_found_with_file_and_line() {
         .iter()
         .filter(|location| {
             let names = names(location);
-            names.len() == 2 && names[0].ends_with("::inner") && names[1].contains("::outer")
+            names.len() == 3
+                && names[0].ends_with("::innermost")
+                && names[1].ends_with("::inner")
+                && names[2].contains("::outer")
         })
-        .map(|location| (location.frames[1].line, location.frames[0].line))
+        .map(|location| (location.frames[2].line, location.frames[0].line))
         .collect();
     assert!(lines.iter().any(|(call, work)| *call == known::LINES.0 && *work == known::LINES.1), "{lines:?}");
 }
@@ -105,9 +113,10 @@ fn addresses_without_code_get_readable_names() {
     let data = 0x1234_u64.to_be_bytes().to_vec();
     let heap = data.as_ptr() as usize as u64;
     let unmapped = u64::MAX - 7;
-    let found = resolve([Profile::TRUNCATED, 7, heap, unmapped]);
+    let found = resolve([Profile::TRUNCATED, Profile::OTHER, 7, heap, unmapped]);
     let name = |address| found.locations[&address].frames[0].symbol.name.to_string();
     assert_eq!(name(Profile::TRUNCATED), "[truncated]");
+    assert_eq!(name(Profile::OTHER), "[other]");
     assert_eq!(name(7), "[frame 7]");
     assert!(name(heap).starts_with('[') && name(heap).ends_with(']'), "{}", name(heap));
     assert_eq!(name(unmapped), "[0xfffffffffffffff8]");

@@ -22,7 +22,7 @@ fn read(svg: &str) -> Document<'_> {
 }
 
 fn texts(svg: &str) -> Vec<String> {
-    read(svg).descendants().filter(|node| node.is_text()).map(|node| node.text().unwrap().to_owned()).collect()
+    read(svg).descendants().filter(roxmltree::Node::is_text).map(|node| node.text().unwrap().to_owned()).collect()
 }
 
 /// What is shown when the pointer is on a frame.
@@ -109,7 +109,8 @@ fn the_widest_profile_stays_bounded_and_keeps_its_largest_stack() {
         (0..900).map(|stack| (0..128).map(|depth| 10_000 + 128 * stack + depth).collect()).collect();
     let locations = stacks.iter().flatten().map(|address| (*address, location(*address))).collect();
     let mut samples: Vec<_> = stacks.iter().map(|stack| sample(stack, 10, &[])).collect();
-    samples[899].values[0] = 9_000;
+    // The others are wide enough to be shown, each for itself.
+    samples[899].values[0] = 500;
     let symbolized = Symbolized::new(profile(samples), Resolved { locations, program: None });
     let svg = svg(&symbolized, "wide");
     assert!(svg.len() <= LIMIT, "{} bytes", svg.len());

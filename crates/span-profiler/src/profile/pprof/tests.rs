@@ -1,5 +1,8 @@
 //! Catches encodings with loose ends: numbers that point nowhere, texts in the wrong place, bytes that change by chance.
 
+#[cfg(feature = "__foreign")]
+mod foreign;
+
 use std::collections::HashSet;
 use std::io::Read as _;
 
@@ -66,6 +69,9 @@ fn a_profile_without_period_has_none() {
     assert_eq!((encoded.period_type, encoded.period, encoded.sample.len()), (None, 0, 0));
 }
 
+/// The addresses of a sample, their functions, its values and its labels.
+type Arrived = (Vec<u64>, Vec<Vec<String>>, Vec<i64>, Vec<(String, String)>);
+
 proptest! {
     #[test]
     fn all_numbers_point_somewhere_and_all_samples_arrive(samples in samples(-3..100_i64)) {
@@ -75,7 +81,7 @@ proptest! {
         prop_assert_eq!(unique.len(), encoded.string_table.len());
         prop_assert_eq!(encoded.sample.len(), samples.len());
 
-        let mut arrived: Vec<(Vec<u64>, Vec<Vec<String>>, Vec<i64>, Vec<(String, String)>)> = Vec::new();
+        let mut arrived: Vec<Arrived> = Vec::new();
         for sample in &encoded.sample {
             let locations: Vec<_> = sample.location_id.iter().map(|id| {
                 let location = &encoded.location[usize::try_from(*id).unwrap() - 1];

@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -194,11 +195,13 @@ fn hammer(steps: usize) {
 fn a_child_of_a_fork_can_allocate() {
     let _alone = alone();
     let _on = On::new(Limits::default());
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        // Also if the test fails.
+        let _ends = Ends(&done);
         for _ in 0..3 {
             scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                while !done.load(Ordering::Relaxed) {
                     hammer(100);
                 }
             });
@@ -214,8 +217,15 @@ fn a_child_of_a_fork_can_allocate() {
             assert!(child > 0);
             assert_eq!(wait(child, Duration::from_secs(30)), Some(0));
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+}
+
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The exit status, unless it takes too long.

@@ -189,7 +189,7 @@ fn go_reads_a_profile_of_this_process_and_one_without_samples() {
     assert_eq!(top[name], (3, 3));
     let raw = file.pprof(&["-raw"]);
     assert!(raw.contains(std::env::current_exe().unwrap().to_str().unwrap()), "{raw}");
-    assert!(raw.contains("src/profile/pprof/foreign.rs:"), "{raw}");
+    assert!(raw.contains("src/profile/pprof/tests/foreign.rs:"), "{raw}");
 
     assert_eq!(File::new(&symbolized(profile(Vec::new()))).top(&[]), Costs::new());
 }
