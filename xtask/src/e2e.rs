@@ -88,6 +88,7 @@ fn profiler(repo: &Path, go: Option<&Path>, python: Option<&Path>) -> Vec<Step> 
     vec![
         Step { what: "others read the profiles", command: foreign },
         Step { what: "profiles show where CPU time is spent", command: test(&["--test", "accuracy"]) },
+        Step { what: "profiles of every kind under full load", command: test(&["--test", "storm"]) },
     ]
 }
 
