@@ -1,11 +1,13 @@
-# Every target is one command of Cargo or of xtask/. ARGS is passed on; s names one service for `logs`.
+# Every target is a command of Cargo or of xtask/. ARGS is passed on; s names one service for `logs`, n is how many
+# profiles `soak` takes.
 
 XTASK := cargo xtask
 ARGS ?=
 s ?=
+n ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help up start down stop run logs load verify stack test e2e lint vet bench clean
+.PHONY: help up start down stop run logs load verify stack test e2e soak lint vet bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,11 +40,15 @@ test: ## run all tests that need only Rust
 e2e: ## run the end-to-end tests on the real programs (needs `make stack` once; ARGS=name selects)
 	@$(XTASK) e2e $(ARGS)
 
+soak: ## take 1,000 profiles of a process under full load, which must survive (n=5000 for more)
+	STORM_ROUNDS=$(n) cargo test --package span-profiler --all-features --release --test storm -- --nocapture
+
 lint: ## check format, lints, documentation and every configuration file
 	@$(XTASK) lint
 
 bench: ## run the benchmarks (needs `make stack` once; ARGS='--rounds 10' for those of the service)
 	cargo bench --package otel-exemplars
+	cargo bench --package span-profiler --all-features
 	cargo bench --package xtask --bench requests -- $(ARGS)
 
 clean: ## stop the stack and remove everything that was built here

@@ -1,5 +1,7 @@
 //! `e2e`: everything that the tests on the real programs need, and then the tests.
 
+mod sanitizer;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -7,20 +9,30 @@ use anyhow::bail;
 
 use crate::build;
 use crate::config::Settings;
+use crate::pprof;
 use crate::programs::{PROMTOOL, Places, Programs};
 use crate::progress::Progress;
 use crate::python;
 
-/// The commands that run the tests, in their order: the crate's own foreign readers, then the scenarios.
+/// A part of the tests.
+#[derive(Debug)]
+pub struct Step {
+    /// What it shows.
+    pub what: &'static str,
+    /// How it is run.
+    pub command: Command,
+}
+
+/// The steps in their order: what the crates' tests need other programs or minutes for, then the scenarios.
 ///
 /// # Errors
 /// If a program is missing or the service does not build.
-pub fn commands(
+pub fn steps(
     settings: &Settings,
     repo: &Path,
     args: Vec<String>,
     progress: &mut Progress,
-) -> anyhow::Result<Vec<Command>> {
+) -> anyhow::Result<Vec<Step>> {
     let places = Places::new(settings, &repo.join("stack"))?;
     let (found, promtool) = (Programs::find(&places, settings.trace_store), places.find(&PROMTOOL).found);
     let (Ok(programs), Some(promtool)) = (&found, &promtool) else {
@@ -29,9 +41,11 @@ pub fn commands(
         bail!("programs are missing in {}:\n  {}\n`make stack` builds them", places.describe(), missing.join("\n  "));
     };
     let service = build::service::build(repo, settings, progress)?;
-    let python = python::prometheus_client(repo, &settings.user_cache, progress);
-    let python = or_skip(python, settings.ci, "what prometheus_client thinks of /metrics", progress)?;
-    let mut commands = Vec::new();
+    let python = python::with_readers(repo, &settings.user_cache, progress);
+    let what = "what prometheus_client thinks of /metrics, and Perfetto's schema of execution traces";
+    let python = or_skip(python, settings.ci, what, progress)?;
+    let go = or_skip(pprof::go(), settings.ci, "what go tool pprof thinks of profiles", progress)?;
+    let mut steps = Vec::new();
     // With a part of a test's name somebody asks for that scenario.
     if args.is_empty() {
         let mut foreign = cargo_test(repo, &["otel-exemplars", "--features", "__foreign", "--lib"]);
@@ -41,7 +55,11 @@ pub fn commands(
             Some(python) => foreign.env("OTEL_EXEMPLARS_PYTHON", python),
             None => foreign.args(["--skip", "prometheus_client"]),
         };
-        commands.push(foreign);
+        steps.push(Step { what: "others read the metrics", command: foreign });
+        steps.extend(profiler(repo, go.as_deref(), python.as_deref()));
+        let what = "memory errors of the profiler's unsafe code";
+        let sanitized = or_skip(sanitizer::address(repo), settings.ci, what, progress)?;
+        steps.extend(sanitized.map(|command| Step { what: "AddressSanitizer watches the profiler", command }));
     }
     let mut scenarios = cargo_test(repo, &["xtask", "--features", "e2e", "--test", "e2e"]);
     // Each scenario starts what it needs side by side; two at once would measure each other.
@@ -49,12 +67,41 @@ pub fn commands(
     if python.is_none() {
         scenarios.args(["--skip", "prometheus_client"]);
     }
-    commands.push(scenarios);
-    Ok(commands)
+    steps.push(Step { what: "scenarios on the real programs", command: scenarios });
+    Ok(steps)
+}
+
+/// The profiler's tests that need other programs, and those that take minutes. All are built with all features: any other
+/// choice would build jemalloc again.
+fn profiler(repo: &Path, go: Option<&Path>, python: Option<&Path>) -> Vec<Step> {
+    let test = |targets: &[&str]| cargo_test(repo, &[&["span-profiler", "--all-features"], targets].concat());
+    let mut foreign = test(&["--lib"]);
+    foreign.arg("foreign::");
+    match go {
+        Some(go) => foreign.env("SPAN_PROFILER_GO", go),
+        None => foreign.args(["--skip", "go_"]),
+    };
+    match python {
+        Some(python) => foreign.env("SPAN_PROFILER_PYTHON", python),
+        None => foreign.args(["--skip", "perfetto_"]),
+    };
+    vec![
+        Step { what: "others read the profiles", command: foreign },
+        Step { what: "profiles show where CPU time is spent", command: test(&["--test", "accuracy"]) },
+        Step { what: "profiles of every kind under full load", command: test(&["--test", "storm"]) },
+    ]
 }
 
 /// Without a program the tests that need it are skipped, which is said; in CI they are not skipped but fail.
-fn or_skip<T>(found: anyhow::Result<T>, ci: bool, what: &str, progress: &mut Progress) -> anyhow::Result<Option<T>> {
+///
+/// # Errors
+/// What is missing, in CI.
+pub fn or_skip<T>(
+    found: anyhow::Result<T>,
+    ci: bool,
+    what: &str,
+    progress: &mut Progress,
+) -> anyhow::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if ci => Err(error),

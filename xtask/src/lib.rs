@@ -3,7 +3,7 @@
 //! [`config`] reads the environment. [`build`] makes programs (into the [`cache`]), [`programs`] finds
 //! them. [`stack`] runs a set of them through [`process`], on [`ports`] of its own; the end-to-end tests
 //! drive it directly. [`up`], [`logs`] and [`lint`] are the commands, [`compose`] the containers' way,
-//! [`state`] what one command leaves for the next. [`e2e`] runs the tests, with [`python`] for a foreign reader.
+//! [`state`] what one command leaves for the next. [`e2e`] runs the tests, with foreign readers in [`python`] and [`pprof`].
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ pub mod http;
 pub mod lint;
 pub mod logs;
 pub mod ports;
+pub mod pprof;
 pub mod process;
 pub mod programs;
 pub mod progress;

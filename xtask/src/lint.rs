@@ -13,6 +13,10 @@ use crate::progress::{Progress, human};
 /// Configurations that are laid over the collector's own, each checked together with it.
 const OVERLAYS: [&str; 3] = ["debug.yaml", "tests/no-keep-policy.yaml", "tests/strip-mark.yaml"];
 
+/// Everything that is only built when somebody asks for it, apart from the tests under loom.
+const FEATURES: &str = "--features=xtask/e2e,otel-exemplars/__foreign,span-profiler/__foreign,span-profiler/__measure,\
+                        span-profiler/heap-conf";
+
 /// How one check ended.
 enum Outcome {
     Passed,
@@ -59,7 +63,7 @@ fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec
                         "--quiet",
                         "--workspace",
                         "--all-targets",
-                        "--features=xtask/e2e,otel-exemplars/__foreign",
+                        FEATURES,
                         "--",
                         "-D",
                         "warnings",
@@ -73,7 +77,7 @@ fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec
             Box::new(|| {
                 cargo(
                     repo,
-                    &["doc", "--quiet", "--workspace", "--features=xtask/e2e,otel-exemplars/__foreign", "--no-deps"],
+                    &["doc", "--quiet", "--workspace", FEATURES, "--no-deps"],
                     Some(("RUSTDOCFLAGS", "-D warnings")),
                 )
             }),

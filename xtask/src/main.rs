@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use xtask::config::{ProcessEnv, Settings};
-use xtask::progress::Progress;
-use xtask::{build, e2e, lint, logs, repo, up};
+use xtask::e2e::{self, Step};
+use xtask::progress::{Progress, human};
+use xtask::{build, lint, logs, repo, up};
 
 /// Builds, starts, checks and stops the stack.
 #[derive(Debug, Parser)]
@@ -94,11 +96,14 @@ fn run(task: Task, settings: &Settings) -> anyhow::Result<ExitCode> {
         }
         Task::Lint => lint::lint(settings, &repo, &mut progress)?,
         Task::E2e { args } => {
-            for command in e2e::commands(settings, &repo, args, &mut progress)? {
+            for Step { what, command } in e2e::steps(settings, &repo, args, &mut progress)? {
+                progress.say(format!("{what} …"));
+                let start = Instant::now();
                 let code = exit_code(command)?;
                 if code != ExitCode::SUCCESS {
                     return Ok(code);
                 }
+                progress.say(format!("{what}: ok ({})", human(start.elapsed())));
             }
         }
         Task::Phaselab { args } => {

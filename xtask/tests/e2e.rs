@@ -12,6 +12,7 @@ mod e2e {
     mod exposition;
     mod lab;
     mod lifecycle;
+    mod profiles;
     mod promise;
     mod resilience;
     mod scraper;

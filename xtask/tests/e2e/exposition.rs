@@ -38,7 +38,7 @@ fn read(mut command: Command, page: &str) -> (Option<i32>, String) {
 #[test]
 fn prometheus_client_reads_the_openmetrics_page_with_its_exemplars() {
     let settings = Settings::from_env(&ProcessEnv).unwrap();
-    let python = python::prometheus_client(&repo(), &settings.user_cache, &mut Progress::default()).unwrap();
+    let python = python::with_readers(&repo(), &settings.user_cache, &mut Progress::default()).unwrap();
     let read = |page: &str| {
         let mut command = Command::new(&python);
         command.arg(repo().join("xtask/python/openmetrics.py"));

@@ -62,7 +62,7 @@ impl Lab {
 
     /// The spans that the trace store holds of a trace. Only spans count: an unknown trace may be
     /// answered with success and nothing in it.
-    fn spans(&self, trace_id: &str) -> Vec<Value> {
+    pub(super) fn spans(&self, trace_id: &str) -> Vec<Value> {
         let ports = &self.stack.config().ports;
         let answer = match self.stack.config().store().unwrap() {
             TraceStore::Tempo => self.ask(ports.tempo, &format!("/api/v2/traces/{trace_id}")),
@@ -75,9 +75,7 @@ impl Lab {
 
     /// Whether the trace store holds the span `span_id` (16 hexadecimal digits) of a trace.
     pub(super) fn holds(&self, trace_id: &str, span_id: &str) -> bool {
-        // Jaeger writes ids in hexadecimal, Tempo in base64.
-        let forms = [span_id.to_owned(), base64(&unhex(span_id))];
-        self.spans(trace_id).iter().any(|span| forms.iter().any(|form| span["spanId"] == form.as_str()))
+        self.spans(trace_id).iter().any(|span| has_id(span, span_id))
     }
 
     /// Whether a span of the stored trace carries the mark; `None` if no such trace is stored.
@@ -202,6 +200,12 @@ fn collect_spans(value: Value, spans: &mut Vec<Value>) {
         Value::Object(fields) => fields.into_iter().for_each(|(_, field)| collect_spans(field, spans)),
         _ => {}
     }
+}
+
+/// Whether a stored span has this id (16 hexadecimal digits).
+pub(super) fn has_id(span: &Value, span_id: &str) -> bool {
+    // Jaeger writes ids in hexadecimal, Tempo in base64.
+    span["spanId"] == span_id || span["spanId"] == base64(&unhex(span_id)).as_str()
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -69,15 +69,21 @@ impl Lab {
 
     /// Runs a `phaselab` command with the variables of this stack; its exit code and the JSON that it printed.
     pub(super) fn phaselab(&self, args: &[&str]) -> (i32, Value) {
+        let (code, said) = self.phaselab_text(&[args, &["--json"]].concat());
+        (code, serde_json::from_str(&said).unwrap_or_default())
+    }
+
+    /// The same, with what it printed as it is.
+    pub(super) fn phaselab_text(&self, args: &[&str]) -> (i32, String) {
         let config = self.stack.config();
         let mut command = Command::new(config.service.as_ref().unwrap());
         for name in &config.env_remove {
             command.env_remove(name);
         }
-        command.envs(client_env(config)).envs(&config.env).args(args).arg("--json").stdin(Stdio::null());
+        command.envs(client_env(config)).envs(&config.env).args(args).stdin(Stdio::null());
         let output = command.output().unwrap();
         print!("{}", String::from_utf8_lossy(&output.stderr));
-        (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     }
 
     /// Runs `phaselab load` against this stack's service.
@@ -94,11 +100,10 @@ impl Lab {
     /// of the same export. More than that would be as wrong as less.
     pub(super) fn wait_exported(&self, requests: u64) {
         let query = r#"/api/v1/query?query=sum(http_server_request_duration_seconds_count{http_route="/api/work"})"#;
-        let query = query.replace('{', "%7B").replace('}', "%7D").replace('"', "%22");
         let port = self.stack.config().ports.prometheus;
         let mut exported = 0;
         wait_for("every request is exported", EXPORTED_WITHIN, || {
-            let answer = self.ask(port, &query).unwrap_or_default();
+            let answer = self.ask(port, &escaped(query)).unwrap_or_default();
             exported = answer["data"]["result"][0]["value"][1].as_str().and_then(|n| n.parse().ok()).unwrap_or(0);
             exported >= requests
         });
@@ -107,9 +112,14 @@ impl Lab {
 
     /// The service's exemplars in the Prometheus on `port`.
     pub(super) fn exemplars(&self, port: u16) -> Vec<Exemplar> {
+        self.exemplars_of(port, r#"{job="phaselab"}"#)
+    }
+
+    /// The exemplars of the series that `query` selects.
+    pub(super) fn exemplars_of(&self, port: u16, query: &str) -> Vec<Exemplar> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let range = format!("start={}&end={}", now - 900, now + 60);
-        let path = format!("/api/v1/query_exemplars?query=%7Bjob%3D%22phaselab%22%7D&{range}");
+        let path = format!("/api/v1/query_exemplars?query={}&{range}", escaped(query));
         let answer = self.ask(port, &path).unwrap_or_default();
         let series = answer["data"].as_array().cloned().unwrap_or_default();
         let exemplars = series.iter().flat_map(|one| one["exemplars"].as_array().unwrap());
@@ -158,7 +168,12 @@ impl Traffic {
     }
 }
 
-fn agent() -> ureq::Agent {
+/// A query of Prometheus as a part of an address.
+fn escaped(query: &str) -> String {
+    query.replace('{', "%7B").replace('}', "%7D").replace('"', "%22")
+}
+
+pub(super) fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(30)));
     config.http_status_as_error(false).proxy(None).build().into()
 }
