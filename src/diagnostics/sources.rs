@@ -5,7 +5,7 @@ use std::sync::Arc;
 use span_profiler::execution::Recording;
 use span_profiler::heap::{self, Heap};
 use span_profiler::tasks::{self, TaskDump};
-pub(super) use span_profiler::{Capture, Filter, Profile, RecorderState, Sample, SpanShare, TraceSpan};
+pub(super) use span_profiler::{Capture, Filter, Profile, RecorderState, Sample, SpanShare, Symbolized, TraceSpan};
 use span_profiler::{CaptureError, Profiler};
 
 use crate::error::chain;

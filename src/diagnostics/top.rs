@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::sources::{Profile, SPAN_NAME, Sample, label};
+use super::sources::{Profile, SPAN_NAME, Sample, Symbolized, label};
 
 /// Spans and functions that are named; the rest is in the sums.
 const MAX_SPANS: usize = 30;
@@ -70,7 +70,7 @@ pub(super) fn by_span(profile: &Profile) -> Top {
     let spans = groups.into_iter().map(|(sum, name, samples)| SpanTop {
         name: name.to_owned(),
         value: sum,
-        functions: functions(Profile { samples, ..shell(profile) }),
+        functions: functions(&Profile { samples, ..shell(profile) }.symbolize(), value),
     });
     let shown = profile.value_types.get(value);
     Top {
@@ -84,10 +84,9 @@ pub(super) fn by_span(profile: &Profile) -> Top {
 }
 
 /// The functions of all spans together.
-pub(super) fn functions(profile: Profile) -> Vec<FunctionTop> {
-    let value = profile.default_value;
+pub(super) fn functions(symbolized: &Symbolized, value: usize) -> Vec<FunctionTop> {
     // Those that only call others are in the flame graph.
-    let all = profile.symbolize().top(value).into_iter().filter(|function| function.flat != 0).take(MAX_FUNCTIONS);
+    let all = symbolized.top(value).into_iter().filter(|function| function.flat != 0).take(MAX_FUNCTIONS);
     all.map(|function| FunctionTop {
         name: function.name.to_string(),
         file: function.file.map(|file| file.to_string()),

@@ -44,6 +44,9 @@ pub(super) struct View {
     /// Samples of other traces whose first span here has the same name.
     #[serde(default)]
     pub(super) samples_of_name: u64,
+    /// Pixels of the flame graph that goes with this.
+    #[serde(default)]
+    pub(super) graph_height: u32,
 }
 
 /// One span of a trace.
@@ -98,16 +101,22 @@ async fn view(app: &Arc<App>, trace_id: u128, may_ask: bool) -> Result<View, Pro
         }
     }
     let why = Why::of(app, trace_id);
-    let samples_of_name = match why.name() {
+    let (samples_of_name, graph_height) = match why.name() {
         Some(name) => samples_of(app, name.to_owned()).await?,
-        None => 0,
+        None => (0, 0),
     };
-    Ok(View { trace_id: format!("{trace_id:032x}"), why: Some(why), samples_of_name, ..View::default() })
+    let trace_id = format!("{trace_id:032x}");
+    Ok(View { trace_id, why: Some(why), samples_of_name, graph_height, ..View::default() })
 }
 
 async fn here(app: &Arc<App>, trace_id: u128, profile: Profile) -> Result<View, Problem> {
     let spans = app.sources.spans_of(trace_id);
-    let functions = answer::render(app, move || top::functions(profile)).await?;
+    let (functions, graph_height) = answer::render(app, move || {
+        let value = profile.default_value;
+        let symbolized = profile.symbolize();
+        (top::functions(&symbolized, value), height(&symbolized.flamegraph("", value)))
+    })
+    .await?;
     let cpu: Duration = spans.iter().map(|span| span.cpu).sum();
     Ok(View {
         trace_id: format!("{trace_id:032x}"),
@@ -123,16 +132,31 @@ async fn here(app: &Arc<App>, trace_id: u128, profile: Profile) -> Result<View, 
             })
             .collect(),
         functions,
+        graph_height,
         ..View::default()
     })
 }
 
-/// How many samples the recorder has of a span name, and of the spans inside such a one.
-async fn samples_of(app: &Arc<App>, name: String) -> Result<u64, Problem> {
+/// How many samples the recorder has of a span name and of the spans inside such a one, and how high their flame graph
+/// is.
+async fn samples_of(app: &Arc<App>, name: String) -> Result<(u64, u32), Problem> {
     let sources = app.sources.clone();
     let filter = Filter { span_name: Some(name), ..Filter::default() };
-    let profile = answer::render(app, move || sources.recorded(&filter)).await??;
-    Ok(profile.samples.iter().filter_map(|sample| u64::try_from(*sample.values.first()?).ok()).sum())
+    answer::render(app, move || {
+        let profile = sources.recorded(&filter)?;
+        let count = profile.samples.iter().filter_map(|sample| u64::try_from(*sample.values.first()?).ok()).sum();
+        let value = profile.default_value;
+        Ok((count, height(&profile.symbolize().flamegraph("", value))))
+    })
+    .await?
+}
+
+/// The height that an SVG gives itself, in pixels; 0 where it gives none.
+fn height(svg: &[u8]) -> u32 {
+    let head = String::from_utf8_lossy(&svg[..svg.len().min(4_096)]);
+    let element = head.find("<svg").map_or("", |at| &head[at..]);
+    let text = element.split_once(" height=\"").map_or("", |(_, rest)| rest);
+    text.split(|char: char| !char.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 /// The trace's profile as a file, a flame graph or folded stacks, from here or from a peer.
@@ -161,4 +185,16 @@ async fn recorded(app: &Arc<App>, trace_id: u128) -> Result<Option<Profile>, Pro
     let filter = Filter { trace_id: Some(trace_id), ..Filter::default() };
     let profile = answer::render(app, move || sources.recorded(&filter)).await??;
     Ok(Some(profile).filter(|profile| !profile.samples.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::height;
+
+    #[test]
+    fn a_picture_tells_its_height() {
+        assert_eq!(height(b"<?xml height=\"7\"?><svg width=\"1200\" height=\"834\" viewBox=\"0\">"), 834);
+        assert_eq!(height(b"<svg height=\"12.5\">"), 12);
+        assert_eq!((height(b"<svg>"), height(b"")), (0, 0));
+    }
 }

@@ -58,16 +58,7 @@ fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec
             Box::new(|| {
                 cargo(
                     repo,
-                    &[
-                        "clippy",
-                        "--quiet",
-                        "--workspace",
-                        "--all-targets",
-                        FEATURES,
-                        "--",
-                        "-D",
-                        "warnings",
-                    ],
+                    &["clippy", "--quiet", "--workspace", "--all-targets", FEATURES, "--", "-D", "warnings"],
                     None,
                 )
             }),

@@ -9,6 +9,9 @@ use crate::diagnostics::spans::Spans;
 use crate::diagnostics::top::FunctionTop;
 use crate::diagnostics::traces::{View, Why};
 
+/// The highest flame graph that is shown, in pixels: deeper than any stack that is recorded.
+const MAX_HEIGHT: u32 = 20_000;
+
 /// `/debug/traces/{trace_id}`.
 pub(in crate::diagnostics) fn trace(app: &App, headers: &HeaderMap, view: &View) -> Markup {
     let base = Base::of(app, headers);
@@ -24,7 +27,7 @@ fn found(base: &Base, view: &View) -> Markup {
     html! {
         p { "Trace " code { (view.trace_id) } ": " (view.samples) " samples, " (time(view.cpu_seconds)) " of CPU time." }
         @if let Some(peer) = &view.peer { p { "Its samples are in another process, " code { (peer) } "." } }
-        (graph(&format!("{file}svg"), "Flame graph of the trace"))
+        (graph(&format!("{file}svg"), "Flame graph of the trace", view.graph_height))
         (spans(view))
         (functions(&view.functions, view.cpu_seconds))
         p { "More with Go's tools, or as " a href=(format!("{file}json")) { "JSON" } ":" }
@@ -49,7 +52,7 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
             } @else {
                 p { "What " code { (name) } " and the spans inside it have cost, whichever trace they belong to: "
                     (view.samples_of_name) " samples." }
-                (graph(&of_span(name, "svg"), "Flame graph of the spans of the same name"))
+                (graph(&of_span(name, "svg"), "Flame graph of the spans of the same name", view.graph_height))
                 (command(&base.pprof("", &of_span(name, "pprof"))))
             }
         }
@@ -60,11 +63,12 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
     }
 }
 
-/// A flame graph in a frame of its own: it has a script, this page has none.
-fn graph(address: &str, what: &str) -> Markup {
+/// A flame graph in a frame of its own: it has a script, this page has none. A frame with a picture does not scroll, so
+/// it is as high as the picture, in pixels.
+fn graph(address: &str, what: &str, height: u32) -> Markup {
     html! {
         figure {
-            iframe src=(address) title=(what) sandbox="allow-scripts" {}
+            iframe src=(address) title=(what) sandbox="allow-scripts" height=(height.clamp(100, MAX_HEIGHT)) {}
             figcaption { a href=(address) { (what) } ": click to zoom, Ctrl-F to search" }
         }
     }

@@ -43,11 +43,14 @@ impl Load {
     }
 }
 
+/// What is done on the one stack.
+type Part = fn(&Lab);
+
 #[test]
 fn a_slow_request_is_profiled_after_the_fact_and_others_read_its_profile() {
     let lab = Lab::start(Options { env: &ENV, serve: true, ..Options::default() });
     let load = Load::start(&lab);
-    let parts: [(&str, fn(&Lab)); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("after the fact", after_the_fact::run),
         ("go tool pprof", foreign::go_tool_pprof),
         ("perfetto", foreign::perfetto),

@@ -12,10 +12,11 @@ use crate::ring::{halves, whole};
 
 /// Places for open spans: above what a service of 10,000 tasks with a span and a child each has open. 2 MiB, of which
 /// a page is used when a span first comes there.
-const PLACES: usize = 32_768;
+const PLACES: u32 = 1 << PLACES_BITS;
+const PLACES_BITS: u32 = 15;
 
 /// How far from its own place a span may lie. With the table two thirds full, one in some millions finds none.
-const WINDOW: usize = 32;
+const WINDOW: u32 = 32;
 
 /// No parent.
 pub(super) const NO_PLACE: u32 = u32::MAX;
@@ -27,7 +28,7 @@ const TAKEN: u64 = u64::MAX;
 /// The table of this process.
 pub(super) static TABLE: Table = Table { entries: &ENTRIES, lost: AtomicU64::new(0) };
 
-static ENTRIES: [Entry; PLACES] = [const { Entry::new() }; PLACES];
+static ENTRIES: [Entry; PLACES as usize] = [const { Entry::new() }; PLACES as usize];
 
 /// Where the entry of a span is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,7 @@ struct Entry {
 }
 
 pub(super) struct Table {
-    entries: &'static [Entry; PLACES],
+    entries: &'static [Entry; PLACES as usize],
     lost: AtomicU64,
 }
 
@@ -192,10 +193,8 @@ impl Entry {
 #[inline]
 fn window(id: u64) -> impl Iterator<Item = u32> {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    const BITS: u32 = PLACES.trailing_zeros();
-    #[expect(clippy::cast_possible_truncation, reason = "only the upper bits are left")]
-    let first = (id.wrapping_mul(GOLDEN) >> (u64::BITS - BITS)) as u32;
-    (0..WINDOW as u32).map(move |step| (first + step) % PLACES as u32)
+    let first = (id.wrapping_mul(GOLDEN) >> (u64::BITS - PLACES_BITS)) as u32;
+    (0..WINDOW).map(move |step| (first + step) % PLACES)
 }
 
 #[cfg(test)]

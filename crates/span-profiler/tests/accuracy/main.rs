@@ -4,7 +4,6 @@
 //!
 //! What must hold: 95 % or more of `CLOCK_PROCESS_CPUTIME_ID`, shares within 6 points, and the leaf is the function that computes.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(missing_docs, reason = "a test")]
 
 #[path = "../it/rig.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]

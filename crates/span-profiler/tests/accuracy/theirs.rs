@@ -19,7 +19,7 @@ pub(crate) fn measure(work: Work, hz: u32, time: Duration) -> Seen {
     for (frames, count) in &report.data {
         let count = *count as f64;
         all += count;
-        let names: Vec<String> = frames.frames.iter().flatten().map(|symbol| symbol.name()).collect();
+        let names: Vec<String> = frames.frames.iter().flatten().map(pprof::Symbol::name).collect();
         let Some(span) = functions.iter().position(|function| names.iter().any(|name| name.ends_with(function))) else {
             continue;
         };

@@ -4,7 +4,6 @@
 //!
 //! 200 rounds, or as many as `STORM_ROUNDS` says; `make soak` runs a thousand.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(missing_docs, reason = "a test")]
 
 mod load;
 #[path = "../it/rig.rs"]
@@ -44,6 +43,7 @@ struct Counts {
 
 #[test]
 fn profiles_of_every_kind_neither_crash_nor_wedge_nor_tear() {
+    #[expect(clippy::disallowed_methods, reason = "how `make soak` asks for more")]
     let rounds = std::env::var("STORM_ROUNDS").map_or(200, |rounds| rounds.parse().unwrap());
     let subscriber = tracing_subscriber::registry().with(spans::Ids).with(span_profiler::SpanLabels::new());
     tracing::subscriber::set_global_default(subscriber).unwrap();

@@ -64,7 +64,8 @@ fn slow_request(lab: &Lab, exemplar: &Exemplar) {
     let by_cpu = &view["spans"][0];
     assert_eq!(by_cpu["name"], "cpu_loop", "{exemplar:?}: {view:#}");
     assert!(has_id(&span, by_cpu["span_id"].as_str().unwrap()), "{exemplar:?}: {view:#}\n{span:#}");
-    let samples: Vec<_> = view["spans"].as_array().unwrap().iter().map(|span| span["samples"].as_u64().unwrap()).collect();
+    let samples: Vec<_> =
+        view["spans"].as_array().unwrap().iter().map(|span| span["samples"].as_u64().unwrap()).collect();
     assert!(samples[0] * 2 > samples.iter().sum(), "{exemplar:?}: {view:#}");
 }
 

@@ -64,6 +64,7 @@ fn free(pointer: *mut c_void) {
     unsafe { jemalloc::dallocx(pointer, 0) };
 }
 
+#[inline(never)]
 fn allocate(size: u64) {
     free(malloc(size as usize));
 }
