@@ -96,7 +96,8 @@ fn without_a_recorder_the_past_is_refused_and_the_present_is_not() {
 #[test]
 fn tasks_have_names_and_say_where_they_wait() {
     let private = Private::start(&[]);
-    let mut slow =
+    // It is still waiting when the test ends.
+    let _slow =
         crate::client::send(private.server.address, crate::client::head("GET", "/api/work?db_ms=3000", &[]).as_bytes());
     private.server.wait_until_busy();
     let one_by_one = private.get("/debug/pprof/goroutine?debug=2").body;

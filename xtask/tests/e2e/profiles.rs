@@ -17,6 +17,9 @@ use super::service::{Answer, FAST, Traffic, agent};
 /// A request whose loop takes 0.3 s on a core of its own; nobody has one here.
 const SLOW: &str = "/api/work?db_ms=1&loop_iterations=120000000&items=10";
 
+/// A request that has no time on a core but is there whenever somebody looks at the tasks.
+const WAITING: &str = "/api/work?db_ms=3000&loop_iterations=1&items=1";
+
 /// The function that the loop's time goes to.
 const LOOP: &str = "phaselab::workload::cpu::checksum";
 
@@ -31,14 +34,14 @@ const ENV: [(&str, &str); 5] = [
 ];
 
 /// Requests that keep two cores busy most of the time.
-struct Load([Traffic; 2]);
+struct Load([Traffic; 3]);
 
 impl Load {
     fn start(lab: &Lab) -> Self {
-        Self([Traffic::start(lab, SLOW, 2), Traffic::start(lab, FAST, 30)])
+        Self([Traffic::start(lab, SLOW, 2), Traffic::start(lab, FAST, 30), Traffic::start(lab, WAITING, 1)])
     }
 
-    fn stop(self) -> [Vec<Answer>; 2] {
+    fn stop(self) -> [Vec<Answer>; 3] {
         self.0.map(Traffic::stop)
     }
 }

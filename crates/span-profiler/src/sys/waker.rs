@@ -140,6 +140,7 @@ mod tests {
             reports.fetch_add(1, Ordering::Relaxed);
         };
         with_probe(&ordinary, &report, |probe| {
+            #[expect(clippy::waker_clone_wake, reason = "the clone is what is tested")]
             std::thread::scope(|scope| scope.spawn(|| probe.clone().wake()).join().unwrap());
         });
         assert_eq!((reports.into_inner(), counter.0.load(Ordering::Relaxed)), (0, 1));

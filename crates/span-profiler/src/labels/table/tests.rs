@@ -1,8 +1,8 @@
 use super::*;
 
 fn table() -> Table {
-    let entries: Vec<_> = std::iter::repeat_with(Entry::new).take(PLACES).collect();
-    let Ok(entries) = <Box<[Entry; PLACES]>>::try_from(entries.into_boxed_slice()) else { unreachable!() };
+    let entries: Vec<_> = std::iter::repeat_with(Entry::new).take(PLACES as usize).collect();
+    let Ok(entries) = <Box<[Entry; PLACES as usize]>>::try_from(entries.into_boxed_slice()) else { unreachable!() };
     Table { entries: Box::leak(entries), lost: AtomicU64::new(0) }
 }
 
@@ -79,7 +79,7 @@ fn a_span_without_room_is_counted() {
     let table = table();
     // Far more than a window, all at the place of one number.
     let (mut placed, mut lost) = (0, 0);
-    for owner in 0..WINDOW as u32 + 5 {
+    for owner in 0..WINDOW + 5 {
         match table.insert(42, owner, NameId(1), NO_PLACE) {
             Some(_) => placed += 1,
             None => lost += 1,
