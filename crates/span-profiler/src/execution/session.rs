@@ -193,7 +193,8 @@ impl Local {
             self.session.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        chunks.last.push(event);
+        // The time was read before the thread saw that there is a recording.
+        chunks.last.push(Event { at: event.at.max(self.session.began), ..event });
     }
 
     #[cold]

@@ -4,6 +4,8 @@
 mod foreign;
 mod reader;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -187,22 +189,31 @@ fn one_recording_at_a_time_and_dropping_one_makes_room() {
 fn nothing_is_written_after_the_end() {
     let _alone = alone();
     let name = names::intern("execution_late");
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for id in 0..2 {
             let done = &done;
             scope.spawn(move || {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                while !done.load(Ordering::Relaxed) {
                     enter(name, id, 0);
                     exit(name, id, 0);
                 }
             });
         }
+        let _ends = SetOnDrop(&done);
         for _ in 0..50 {
             let trace = Recording::start().unwrap().finish();
             let Read { slices, began, ended, .. } = read(&trace.to_perfetto());
             assert!(slices.iter().all(|slice| began <= slice.begin && slice.end <= ended));
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+}
+
+/// Ends the threads of a scope also when a test fails, or the scope would wait for them.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
