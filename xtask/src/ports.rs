@@ -218,7 +218,7 @@ mod tests {
         );
         assert!(error.contains("PHASELAB_JAEGER_ADMIN_PORT"), "{error}");
         assert!(!error.contains("TEMPO"), "a port that is not used is not reported: {error}");
-        assert_eq!(error.lines().count(), 1 + 10);
+        assert_eq!(error.lines().count(), 1 + 11);
     }
 
     #[test]

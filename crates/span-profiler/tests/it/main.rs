@@ -3,4 +3,5 @@
 
 mod cpu;
 mod harsh;
+mod refusals;
 mod rig;
