@@ -11,6 +11,8 @@ mod unsupported;
 pub(crate) use unsupported::*;
 
 mod clock;
+#[cfg(test)]
+pub(crate) mod counting;
 #[cfg(feature = "heap")]
 pub(crate) mod heap;
 #[cfg(feature = "tasks")]
