@@ -1,13 +1,13 @@
-# Every target is a command of Cargo or of xtask/. ARGS is passed on; s names one service for `logs`, n is how many
-# profiles `soak` takes.
+# Every target is a command of Cargo or of xtask/. ARGS is passed on; s names one service for `logs`, n says how
+# much `soak` and `fuzz` do.
 
 XTASK := cargo xtask
 ARGS ?=
 s ?=
-n ?= 1000
+n ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up start down stop run logs load verify stack test e2e soak lint vet bench clean
+.PHONY: help up start down stop run logs load verify stack test e2e soak fuzz lint vet bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,7 +41,10 @@ e2e: ## run the end-to-end tests on the real programs (needs `make stack` once; 
 	@$(XTASK) e2e $(ARGS)
 
 soak: ## take 1,000 profiles of a process under full load, which must survive (n=5000 for more)
-	STORM_ROUNDS=$(n) cargo test --package span-profiler --all-features --release --test storm -- --nocapture
+	STORM_ROUNDS=$(or $(n),1000) cargo test --package span-profiler --all-features --release --test storm -- --nocapture
+
+fuzz: ## try every parser with 100,000 inputs made at random (n=1000000 for more)
+	PROPTEST_CASES=$(or $(n),100000) cargo test --package phaselab --package span-profiler --lib fuzz_
 
 lint: ## check format, lints, documentation and every configuration file
 	@$(XTASK) lint

@@ -53,6 +53,8 @@ pub fn format(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -70,6 +72,15 @@ mod tests {
     fn what_is_written_can_be_read() {
         for text in ["0s", "30s", "1h1m1s", "2s500ms", "7us3ns"] {
             assert_eq!(parse(text).map(format).as_deref(), Some(text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_durations(text in prop_oneof!["([0-9]{1,20}(h|m|s|ms|us|ns)){0,4}", "[0-9a-z.+ -]{0,12}", ".*"]) {
+            if let Some(duration) = parse(&text) {
+                prop_assert_eq!(parse(&format(duration)), Some(duration));
+            }
         }
     }
 }

@@ -49,7 +49,9 @@ fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use proptest::prelude::*;
+
+    use super::{decode, encode};
 
     #[test]
     fn decodes_and_refuses() {
@@ -59,5 +61,16 @@ mod tests {
             assert!(decode(bad).is_err(), "{bad}");
         }
         assert!(decode("%ff").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_encoded(text in prop_oneof!["(%[0-9a-fA-F]{2}|[a-z%]){0,20}", ".*"]) {
+            if let Ok(decoded) = decode(&text) {
+                prop_assert!(decoded.len() <= text.len());
+                prop_assert_eq!(decode(&encode(&decoded)), Ok(decoded));
+            }
+            prop_assert_eq!(decode(&encode(&text)), Ok(text));
+        }
     }
 }

@@ -189,6 +189,8 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn faults(query: &str, known: &'static [&'static str]) -> Vec<String> {
@@ -266,5 +268,27 @@ mod tests {
         assert!(!recorded("trace_id=0af7651916cd43dd8448eb211c80319c&seconds=1"));
         assert!(!recorded("span=x"));
         assert!(!recorded(""));
+    }
+
+    /// Parameters with values that are almost right, and anything else.
+    fn query() -> impl Strategy<Value = String> {
+        let name = proptest::sample::select([CPU, HEAP].concat());
+        let value =
+            prop_oneof!["[0-9.a-fA-Fsmh%+-]{0,33}", "[0-9a-f]{16}", "[0-9a-f]{32}", "(pprof|svg|json|html)", ".*"];
+        let pair = prop_oneof![(name, value).prop_map(|(name, value)| format!("{name}={value}")), ".*"];
+        proptest::collection::vec(pair, 0..6).prop_map(|pairs| pairs.join("&"))
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_queries(query in query(), known in proptest::sample::select(vec![CPU, HEAP, TASKS, EXECUTION, PAGE])) {
+            let mut params = Params::new(&query, known);
+            let ask = read(&mut params, known);
+            prop_assert!(ask.seconds.is_none_or(|s| !s.is_zero() && s <= Duration::from_secs(60)));
+            prop_assert!(ask.hz.is_none_or(|hz| (1..=MAX_HZ).contains(&hz)) && ask.debug <= 2);
+            let Filter { span_name, trace_id, span_id, since } = &ask.filter;
+            prop_assert!(span_name.as_ref().is_none_or(|name| (1..=MAX_NAME_BYTES).contains(&name.len())));
+            prop_assert!(*trace_id != Some(0) && *span_id != Some(0) && since.is_none_or(|since| !since.is_zero()));
+        }
     }
 }

@@ -103,6 +103,8 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn faults(query: &str) -> Vec<(String, String)> {
@@ -145,5 +147,25 @@ mod tests {
         let faults = params.finish().unwrap_err();
         assert_eq!(faults.len(), MAX_FAULTS);
         assert!(faults[0].value.chars().count() == SHOWN_CHARS + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_queries(query in prop_oneof!["([nxy%]=?[0-9.%+-]{0,5}&?){0,8}", ".*"]) {
+            let mut params = Params::new(&query, &["n", "x"]);
+            let before = params.faults.len();
+            let n = params.get("n", None, "a number", |text| whole(text).map(Some));
+            let faults = params.faults.len();
+            prop_assert!(faults >= before && faults <= MAX_FAULTS);
+            prop_assert!(n.is_none() || query.contains('n') || query.contains('%'));
+        }
+
+        #[test]
+        fn fuzz_numbers(text in prop_oneof!["[0-9]{0,25}(\\.[0-9]{0,30})?", "[-+0-9.eE_xinfNa ]{0,12}", ".*"]) {
+            prop_assert_eq!(whole(&text), text.parse().ok().filter(|_| !text.starts_with('+')));
+            if let Some(number) = decimal(&text) {
+                prop_assert!(number.is_finite() && number >= 0.0 && !number.is_sign_negative(), "{number}");
+            }
+        }
     }
 }

@@ -81,6 +81,8 @@ fn write_hex(digits: &mut [u8], bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -148,5 +150,15 @@ mod tests {
         };
         assert_eq!(with(&["a=1", "b=2"]), "a=1,b=2");
         assert_eq!(with(&["=bad="]), "");
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_traceparents(value in prop_oneof!["[0-9a-f]{2}-[0-9a-fA]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", "[0-9a-f-]{55}", ".*"]) {
+            let Some((trace_id, span_id, flags)) = parse(value.as_bytes()) else { return Ok(()) };
+            let again = format!("{trace_id}-{span_id}");
+            prop_assert_eq!(&value[3..52], again);
+            prop_assert_eq!(u8::from_str_radix(&value[53..55], 16).unwrap() & 1, flags.to_u8());
+        }
     }
 }

@@ -1,4 +1,5 @@
 use axum::http::HeaderValue;
+use proptest::prelude::*;
 
 use super::*;
 use crate::config::diagnostics::TokenSource;
@@ -162,5 +163,33 @@ fn a_page_of_another_site_may_link_here_and_not_embed() {
     for (mode, dest) in [("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe"), ("navigate", "object")] {
         assert_eq!(from("cross-site", mode, dest), Err(Kind::OriginNotAllowed), "{mode} {dest}");
         assert_eq!(from("same-site", mode, dest), Err(Kind::OriginNotAllowed), "{mode} {dest}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn fuzz_hosts(
+        host in prop_oneof!["(localhost|127\\.0\\.0\\.1|\\[::1\\]|lab\\.example)?[.:@\\[\\]a-z0-9]{0,12}", "[ -~]*"],
+    ) {
+        let Ok(value) = HeaderValue::from_str(&host) else { return Ok(()) };
+        let headers = HeaderMap::from_iter([(header::HOST, value)]);
+        let local = "10.1.2.3".parse().unwrap();
+        if access(false, false).host(&Uri::from_static("/"), &headers, local).is_ok() {
+            // What a browser would connect to, by the URL standard's own parser.
+            let Ok(url) = reqwest::Url::parse(&format!("http://{host}/")) else { return Ok(()) };
+            let name = url.host_str().unwrap().trim_start_matches('[').trim_end_matches(']');
+            let address = name.parse::<IpAddr>().map(|address| address.to_canonical());
+            let ours = address.is_ok_and(|address| {
+                address.is_loopback() || ["0.0.0.0", "10.1.2.3", "10.9.9.9"].contains(&&*address.to_string())
+            });
+            prop_assert!(ours || ["localhost", "lab.example"].contains(&name), "{host} is {url}");
+        }
+    }
+
+    #[test]
+    fn fuzz_credentials(value in prop_oneof!["(?i)(bearer|basic) [A-Za-z0-9+/=]{0,24}", ".*"]) {
+        if let Some(shown) = shown(&value) {
+            prop_assert!(shown.len() < value.len());
+        }
     }
 }

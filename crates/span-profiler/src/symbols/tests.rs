@@ -238,7 +238,7 @@ fn line() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_stops_the_parser(lines in proptest::collection::vec(line(), 0..20), address: u64) {
+    fn fuzz_maps(lines in proptest::collection::vec(line(), 0..20), address: u64) {
         let regions = Regions::parse(&lines.join("\n"));
         if let Some(region) = regions.find(address) {
             prop_assert!(region.start <= address && address < region.limit);
