@@ -49,7 +49,7 @@ pub(super) async fn cpu(State(app): State<Arc<App>>, method: Method, RawQuery(qu
     let filter = ask.filter.clone();
     let profile = answer::render(&app, move || {
         let mut profile = capture.finish();
-        sources::keep(&mut profile, &filter);
+        profile.retain(&filter);
         profile
     })
     .await?;
@@ -102,7 +102,7 @@ async fn memory(app: &Arc<App>, what: What, method: &Method, query: Option<&str>
         pause(app, seconds).await;
         profile = dump(app).await?.minus(&profile);
     }
-    sources::keep(&mut profile, &ask.filter);
+    profile.retain(&ask.filter);
     let shown = if what == What::Heap { "inuse_space" } else { "alloc_space" };
     if let Some(index) = profile.value_types.iter().position(|value| value.kind == shown) {
         profile.default_value = index;
@@ -138,7 +138,7 @@ pub(super) async fn tasks(State(app): State<Arc<App>>, method: Method, RawQuery(
         pause(&app, seconds).await;
         profile = app.sources.tasks().await.profile().minus(&profile);
     }
-    sources::keep(&mut profile, &ask.filter);
+    profile.retain(&ask.filter);
     app.counts.profile(What::Tasks.name());
     let title = title(&app, "tasks", "", &ask);
     answer::profile(&app, profile, &ask, form, title).await

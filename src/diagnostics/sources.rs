@@ -47,9 +47,7 @@ impl Sources {
 
     /// What the recorder has of the past; takes milliseconds.
     pub(super) fn recorded(&self, filter: &Filter) -> Result<Profile, Problem> {
-        let mut profile = self.profiler()?.recorded(&Filter { span_name: None, ..filter.clone() });
-        keep_named(&mut profile, filter.span_name.as_deref());
-        Ok(profile)
+        Ok(self.profiler()?.recorded(filter))
     }
 
     /// The recorder's state.
@@ -112,24 +110,8 @@ pub(super) fn tasks_text(mut dump: TaskDump, span: Option<&str>, one_by_one: boo
     if one_by_one { dump.text(&names) } else { dump.summary(&names) }
 }
 
-/// Keeps the samples that the filter names; its `since` is the recorder's matter.
-pub(super) fn keep(profile: &mut Profile, filter: &Filter) {
-    profile.retain(&Filter { span_name: None, ..filter.clone() });
-    keep_named(profile, filter.span_name.as_deref());
-}
-
-/// Keeps the samples in spans of this name, and those of whole requests whose first span here has it.
-fn keep_named(profile: &mut Profile, name: Option<&str>) {
-    if let Some(name) = name {
-        let is = |sample: &Sample, key| label(sample, key) == Some(name);
-        profile.samples.retain(|sample| is(sample, SPAN_NAME) || is(sample, ROOT_NAME));
-    }
-}
-
 /// The label that holds the innermost span's name.
 pub(super) const SPAN_NAME: &str = "span_name";
-/// The label that holds the name of the outermost span of the trace in this process.
-const ROOT_NAME: &str = "local_root_span_name";
 
 /// The value of a label.
 pub(super) fn label<'a>(sample: &'a Sample, key: &str) -> Option<&'a str> {

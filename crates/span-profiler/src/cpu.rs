@@ -13,6 +13,7 @@ pub use settings::{MAX_HZ, ProfilerBuilder, StartError};
 pub use summary::{SpanShare, TraceSpan};
 
 use crate::profile::{Filter, Profile};
+use crate::recorder::Snapshot;
 use engine::Engine;
 
 /// The CPU profiler of this process; cheap to clone.
@@ -45,19 +46,20 @@ pub struct RecorderState {
     pub bytes_limit: usize,
 }
 
-/// What the profiler has counted since the process began.
+/// What the profiler has counted since it was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Samples that were kept; one stands for one expiry of a thread's timer.
     pub samples: u64,
     /// Samples that were lost because the drain did not keep up.
     pub lost: u64,
-    /// Spans that found no room in the table of labels.
+    /// Spans that found no room in the table of labels, or in the 64 places of a thread.
     pub unlabelled_spans: u64,
     /// Threads that are sampled now.
     pub threads: usize,
-    /// How often a thread could not be given a timer.
-    pub unarmed: u64,
+    /// Threads that could not be given a timer, so that nothing is seen of them: the limit of pending signals
+    /// (`ulimit -i`) is used up.
+    pub unarmed: usize,
     /// Whether somebody else has taken SIGPROF since the start, so that no samples come.
     pub signal_taken: bool,
 }
@@ -81,35 +83,29 @@ impl Profiler {
     /// What the always-on recorder has seen of what the filter names; empty when it is off.
     #[must_use]
     pub fn recorded(&self, filter: &Filter) -> Profile {
-        self.engine.drain();
-        let now = Instant::now();
-        let (start, covered) = self.recorder().map_or((SystemTime::now(), Duration::ZERO), |state| {
-            let covered = filter.since.map_or(state.covered, |since| since.min(state.covered));
-            (SystemTime::now().checked_sub(covered).unwrap_or(state.oldest), covered)
-        });
+        let seen = self.seen(filter.since);
         let hz = self.engine.settings().recorder_hz;
-        self.engine.with_recorder(|recorder| {
-            let seen = recorder.into_iter().flat_map(|recorder| recorder.iter(filter.since, now));
-            summary::profile(seen, filter, hz, start, covered)
-        })
+        let start = SystemTime::now().checked_sub(seen.covered).unwrap_or(SystemTime::UNIX_EPOCH);
+        summary::profile(seen.iter(), filter, hz, start, seen.covered)
     }
 
     /// CPU time by span name in the recorder, the most first; the empty name is what ran outside of any span.
     #[must_use]
     pub fn spans(&self, since: Option<Duration>) -> Vec<SpanShare> {
-        self.engine.drain();
-        let now = Instant::now();
-        self.engine
-            .with_recorder(|recorder| summary::by_name(recorder.into_iter().flat_map(|one| one.iter(since, now))))
+        summary::by_name(self.seen(since).iter())
     }
 
     /// CPU time by span of one trace in the recorder, the most first.
     #[must_use]
     pub fn spans_of(&self, trace_id: u128) -> Vec<TraceSpan> {
+        summary::by_span(self.seen(None).iter(), trace_id)
+    }
+
+    /// What the recorder holds now; summing it up keeps nobody from adding to it.
+    fn seen(&self, since: Option<Duration>) -> Snapshot {
         self.engine.drain();
-        let now = Instant::now();
         self.engine.with_recorder(|recorder| {
-            summary::by_span(recorder.into_iter().flat_map(|one| one.iter(None, now)), trace_id)
+            recorder.map(|recorder| recorder.snapshot(since, Instant::now())).unwrap_or_default()
         })
     }
 

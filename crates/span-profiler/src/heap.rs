@@ -133,19 +133,20 @@ pub fn start() -> Result<Heap, HeapError> {
 fn begin(interval: u64, was_active: bool, earlier: Option<Session>) -> Result<Session, HeapError> {
     let limits = tables::Limits::default();
     sys::install(interval, limits)?;
-    if let Some(earlier) = earlier {
-        sys::set_active(true)?;
-        return Ok(earlier);
+    let session = sys::set_active(true).map_err(HeapError::from).and_then(|()| match earlier {
+        Some(earlier) => Ok(earlier),
+        None => find_unwinder(allocate, interval).map(|unwinder| Session {
+            interval,
+            start: SystemTime::now(),
+            instant: Instant::now(),
+            unwinder,
+        }),
+    });
+    if session.is_err() {
+        sys::set_active(was_active)?;
+        sys::uninstall()?;
     }
-    sys::set_active(true)?;
-    match find_unwinder(allocate, interval) {
-        Ok(unwinder) => Ok(Session { interval, start: SystemTime::now(), instant: Instant::now(), unwinder }),
-        Err(error) => {
-            sys::set_active(was_active)?;
-            sys::uninstall()?;
-            Err(error)
-        }
-    }
+    session
 }
 
 /// Looks at the stack of one sample, first with frame pointers, then as jemalloc does it.

@@ -55,6 +55,10 @@ mod labels;
 mod names;
 mod profile;
 mod recorder;
+#[cfg_attr(
+    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    expect(dead_code, reason = "without signals nobody writes")
+)]
 mod ring;
 mod samples;
 mod symbols;

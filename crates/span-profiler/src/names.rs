@@ -4,9 +4,15 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-/// Names that are kept; further ones share [`NameId::OTHER`]. A program has some hundred spans in its source, so only
-/// names made at run time come here, and those must not fill the memory of a process that never forgets one.
+/// Names that are kept; further ones share [`NameId::OTHER`], because a process never forgets one. A program has some
+/// hundred spans in its source.
 pub(crate) const CAPACITY: usize = 4_096;
+
+/// Of these, names made at run time may take so many: clients who choose them must not take the room of the others.
+const MADE: usize = CAPACITY / 2;
+
+/// The longest name made at run time, in bytes; what is longer is cut.
+const MAX_BYTES: usize = 200;
 
 /// Entries of each thread's cache of static names: a power of two, above the number of spans that one thread makes.
 const CACHE: usize = 64;
@@ -25,32 +31,49 @@ impl NameId {
 struct Names {
     ids: HashMap<Arc<str>, NameId>,
     texts: Vec<Arc<str>>,
+    /// How many of them were made at run time.
+    made: usize,
 }
 
-static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(|| {
-    let texts: Vec<Arc<str>> = vec![Arc::from(""), Arc::from("[other]")];
-    let ids = texts.iter().cloned().zip([NameId::NONE, NameId::OTHER]).collect();
-    RwLock::new(Names { ids, texts })
-});
+impl Default for Names {
+    fn default() -> Self {
+        let texts: Vec<Arc<str>> = vec![Arc::from(""), Arc::from("[other]")];
+        let ids = texts.iter().cloned().zip([NameId::NONE, NameId::OTHER]).collect();
+        Self { ids, texts, made: 0 }
+    }
+}
 
-/// Keeps a name.
+static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
+
+/// Keeps a name that was made at run time.
 pub(crate) fn intern(text: &str) -> NameId {
-    if let Some(id) = NAMES.read().unwrap_or_else(PoisonError::into_inner).ids.get(text) {
-        return *id;
+    keep(&NAMES, cut(text), MADE)
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_BYTES)]
+}
+
+/// Keeps a name if there is room for it: of names of its origin there may be `made` at most.
+fn keep(names: &RwLock<Names>, text: &str, made: usize) -> NameId {
+    let known = |names: &Names| {
+        let full = names.texts.len() >= CAPACITY || names.made >= made;
+        names.ids.get(text).copied().or_else(|| full.then_some(NameId::OTHER))
+    };
+    // Also that there is no room is found out here: every new name would wait for the lock of a writer for ever.
+    if let Some(id) = known(&names.read().unwrap_or_else(PoisonError::into_inner)) {
+        return id;
     }
-    let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
-    if let Some(id) = names.ids.get(text) {
-        return *id;
+    let mut names = names.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(id) = known(&names) {
+        return id;
     }
-    match u32::try_from(names.texts.len()) {
-        Ok(next) if names.texts.len() < CAPACITY => {
-            let (text, id) = (Arc::<str>::from(text), NameId(next));
-            names.texts.push(Arc::clone(&text));
-            names.ids.insert(text, id);
-            id
-        }
-        _ => NameId::OTHER,
-    }
+    let Ok(id) = u32::try_from(names.texts.len()).map(NameId) else { return NameId::OTHER };
+    let text = Arc::<str>::from(text);
+    names.texts.push(Arc::clone(&text));
+    names.ids.insert(text, id);
+    names.made += usize::from(made == MADE);
+    id
 }
 
 thread_local! {
@@ -68,11 +91,11 @@ pub(crate) fn intern_static(text: &'static str) -> NameId {
             if (at, len) == (address, length) {
                 return id;
             }
-            let id = intern(text);
+            let id = keep(&NAMES, text, usize::MAX);
             place.set((address, length, id));
             id
         })
-        .unwrap_or_else(|_| intern(text))
+        .unwrap_or_else(|_| keep(&NAMES, text, usize::MAX))
 }
 
 /// The text of a name.
@@ -84,7 +107,8 @@ pub(crate) fn text(id: NameId) -> Arc<str> {
 
 /// The number of a name that somebody asks for, if it was ever kept.
 pub(crate) fn find(text: &str) -> Option<NameId> {
-    NAMES.read().unwrap_or_else(PoisonError::into_inner).ids.get(text).copied()
+    let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
+    names.ids.get(text).or_else(|| names.ids.get(cut(text))).copied()
 }
 
 #[cfg(test)]
@@ -102,6 +126,20 @@ mod tests {
         assert_eq!(&*text(id), "names::tests::one");
         assert_eq!((&*text(NameId::NONE), &*text(NameId::OTHER)), ("", "[other]"));
         assert_eq!((intern(""), intern("[other]")), (NameId::NONE, NameId::OTHER));
+    }
+
+    #[test]
+    fn names_made_at_run_time_are_cut_and_leave_room_for_those_of_the_source() {
+        let long = format!("names::tests::{}", "ä".repeat(MAX_BYTES));
+        let id = intern(&long);
+        assert!(text(id).len() <= MAX_BYTES && long.starts_with(&*text(id)));
+        assert_eq!(find(&long), Some(id));
+        let names = RwLock::default();
+        let made: Vec<_> = (0..CAPACITY).map(|number| keep(&names, &number.to_string(), MADE)).collect();
+        assert!(made[MADE - 1] != NameId::OTHER && made[MADE] == NameId::OTHER);
+        let source: Vec<_> = (0..CAPACITY).map(|number| keep(&names, &format!("s{number}"), usize::MAX)).collect();
+        assert!(source[CAPACITY - MADE - 3] != NameId::OTHER && source[CAPACITY - MADE - 2] == NameId::OTHER);
+        assert_eq!((keep(&names, "0", MADE), keep(&names, "s0", usize::MAX)), (made[0], source[0]));
     }
 
     #[test]

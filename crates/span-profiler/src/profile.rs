@@ -37,7 +37,7 @@ pub type Labels = Vec<(&'static str, Arc<str>)>;
 pub struct Sample {
     /// Addresses of instructions, the leaf first. A return address was already moved into its call; an address below
     /// [`Profile::FIRST_ADDRESS`] stands for a frame without code, such as [`Profile::TRUNCATED`].
-    pub stack: Box<[u64]>,
+    pub stack: Arc<[u64]>,
     /// One number for each of the profile's value types.
     pub values: Box<[i64]>,
     /// The span, and what else is known.

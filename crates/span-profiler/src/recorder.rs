@@ -4,6 +4,7 @@
 //! the others. A segment that takes more than its part of the memory is closed early.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::ring::RawSample;
@@ -30,7 +31,7 @@ pub(crate) struct Recorder {
 
 #[derive(Debug)]
 struct Segment {
-    samples: Sealed,
+    samples: Arc<Sealed>,
     from: Moment,
     until: Instant,
 }
@@ -84,7 +85,7 @@ impl Recorder {
         if !open.is_empty() {
             let samples = open.seal();
             self.bytes += samples.bytes();
-            self.segments.push_back(Segment { samples, from, until });
+            self.segments.push_back(Segment { samples: Arc::new(samples), from, until });
         }
     }
 
@@ -101,11 +102,17 @@ impl Recorder {
         }
     }
 
-    /// The sums that were added in the last `since`, or in all of the window; a stack comes once for each segment.
-    pub(crate) fn iter(&self, since: Option<Duration>, now: Instant) -> impl Iterator<Item = Seen<'_>> {
-        let wanted = move |until: Instant| since.is_none_or(|since| now.saturating_duration_since(until) < since);
-        let sealed = self.segments.iter().filter(move |one| wanted(one.until)).flat_map(|one| one.samples.iter());
-        sealed.chain(self.open.iter())
+    /// What was added in the last `since` and, because segments are not divided, shortly before; or in all of the window.
+    /// Only the open segment is copied.
+    pub(crate) fn snapshot(&self, since: Option<Duration>, now: Instant) -> Snapshot {
+        let wanted = |one: &&Segment| since.is_none_or(|since| now.saturating_duration_since(one.until) < since);
+        let from = self.segments.iter().find(wanted).map_or(self.since, |first| first.from);
+        let (_, all) = self.oldest(now);
+        // Nothing was seen in a gap between segments, which is to be seen too.
+        let covered = now.saturating_duration_since(from.instant).max(since.map_or(all, |since| since.min(all)));
+        let mut segments: Vec<_> = self.segments.iter().filter(wanted).map(|one| Arc::clone(&one.samples)).collect();
+        segments.push(Arc::new(self.open.clone().seal()));
+        Snapshot { segments, covered }
     }
 
     /// Since when everything is kept, and how long ago that is.
@@ -125,6 +132,21 @@ impl Recorder {
     }
 }
 
+/// What a recorder held at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    segments: Vec<Arc<Sealed>>,
+    /// The time from the first sample that could be in it to that moment.
+    pub(crate) covered: Duration,
+}
+
+impl Snapshot {
+    /// Every sum; a stack comes once for each segment.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Seen<'_>> {
+        self.segments.iter().flat_map(|one| one.iter())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +162,7 @@ mod tests {
     }
 
     fn spans(recorder: &Recorder, since: Option<Duration>, now: Instant) -> Vec<u64> {
-        let mut spans: Vec<_> = recorder.iter(since, now).map(|seen| seen.label.unwrap().span_id).collect();
+        let mut spans: Vec<_> = recorder.snapshot(since, now).iter().map(|seen| seen.label.unwrap().span_id).collect();
         spans.sort_unstable();
         spans
     }
@@ -156,6 +178,9 @@ mod tests {
         let now = at(19 * 60);
         assert_eq!(spans(&recorder, None, now), (9..20).collect::<Vec<_>>());
         assert_eq!(spans(&recorder, Some(Duration::from_secs(130)), now), [17, 18, 19]);
+        let covered = |seconds| recorder.snapshot(Some(Duration::from_secs(seconds)), now).covered.as_secs();
+        // From the beginning of the first segment in it, also over a gap.
+        assert_eq!((covered(61), covered(100), covered(116)), (61, 100, 120));
         let (_, ago) = recorder.oldest(now);
         assert!(ago >= WINDOW && ago <= WINDOW + Duration::from_secs(61), "{ago:?}");
         // Also when nothing comes any more.

@@ -30,7 +30,7 @@ impl Weight {
 }
 
 /// Samples that are being summed up.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SampleSet {
     tables: Tables,
     /// Node by caller and address.
@@ -46,7 +46,7 @@ pub(crate) struct Sealed {
     entries: Vec<Entry>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tables {
     addresses: Vec<u64>,
     callers: Vec<u32>,

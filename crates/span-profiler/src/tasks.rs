@@ -72,22 +72,22 @@ where
 /// Dropping the future leaves only that thread behind, which ends at its limit.
 pub async fn dump(limit: Duration) -> TaskDump {
     let (send, receive) = tokio::sync::oneshot::channel();
-    let collect = move || drop(send.send(round::collect(limit)));
+    let collect = move || drop(send.send(round::collect(limit, limit)));
     match std::thread::Builder::new().name("task-dump".to_owned()).spawn(collect) {
         Ok(_) => match receive.await {
             Ok(dump) => dump,
             // The thread did not live to send: what is known without waiting.
-            Err(_) => round::collect(Duration::ZERO),
+            Err(_) => round::collect(limit, Duration::ZERO),
         },
         // No thread is to be had. Waiting here could wait for tasks of this very thread.
-        Err(_) => round::collect(Duration::ZERO),
+        Err(_) => round::collect(limit, Duration::ZERO),
     }
 }
 
 /// Like [`dump`], for threads that may wait. On a thread that polls tasks it waits in vain for those.
 #[must_use]
 pub fn dump_blocking(limit: Duration) -> TaskDump {
-    round::collect(limit)
+    round::collect(limit, limit)
 }
 
 /// Polls that run now, for execution traces.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::engine::Engine;
+use super::engine::{Engine, owns_signal};
 use super::settings::MAX_HZ;
 use super::summary;
 use crate::profile::{Filter, Profile};
@@ -11,8 +11,8 @@ use crate::ring::{RING, RawSample};
 use crate::samples::SampleSet;
 use crate::sys;
 
-/// The most memory of one profile. A minute of 64 busy threads at 999 Hz takes less, as their stacks repeat; what
-/// comes after is counted as lost.
+/// The most memory of one profile while it is taken, give or take a table that doubles. A minute of 64 busy threads at
+/// 999 Hz takes less unless each sample is in a span of its own; what comes after is counted, and said in the profile.
 const MAX_BYTES: usize = 64 << 20;
 
 /// Why no profile can be taken.
@@ -22,10 +22,10 @@ pub enum CaptureError {
     #[error("a CPU profile is being taken: wait until it is finished")]
     Busy,
     /// The profiler's guard was dropped.
-    #[error("the profiler was stopped")]
+    #[error("the profiler was stopped: start it again, and keep its guard as long as profiles are wanted")]
     Stopped,
     /// Somebody else has installed a handler of SIGPROF since the start.
-    #[error("another profiler of this process has taken SIGPROF: stop it, and start this one again")]
+    #[error("another profiler of this process has taken SIGPROF: stop it (for pprof-rs, drop its guard)")]
     SignalTaken,
     /// No such rate.
     #[error("{0} Hz is not from 1 to 999 Hz")]
@@ -78,7 +78,7 @@ impl Capture {
         if state.capture.is_some() {
             return Err(CaptureError::Busy);
         }
-        if !sys::is_installed() {
+        if !owns_signal() {
             return Err(CaptureError::SignalTaken);
         }
         // What is in the ring was before this profile.
@@ -96,20 +96,22 @@ impl Capture {
     pub fn finish(mut self) -> Profile {
         self.finished = true;
         let duration = self.started.elapsed();
+        let (stopped, owned) = (self.engine.lock().stopping, owns_signal());
         let Some(Running { samples, refused, .. }) = self.end(true) else {
             // Only `finish` and `drop` take it, and each capture ends once.
             return summary::profile(std::iter::empty(), &Filter::default(), self.hz, self.start, duration);
         };
         let mut profile = summary::profile(samples.iter(), &Filter::default(), self.hz, self.start, duration);
         let lost = RING.lost() - self.lost_before;
-        if lost > 0 {
-            profile.comments.push(format!("{lost} samples were lost because the drain did not keep up"));
-        }
-        if refused > 0 {
-            profile
-                .comments
-                .push(format!("{refused} samples were left out because the profile grew above {MAX_BYTES} bytes"));
-        }
+        let unseen = sys::timers().as_ref().map_or(0, sys::ThreadTimers::failed);
+        let remarks = [
+            (lost > 0, format!("{lost} samples were lost because the drain did not keep up")),
+            (refused > 0, format!("{refused} samples were left out because the profile grew above {MAX_BYTES} bytes")),
+            (unseen > 0, format!("{unseen} threads are not in it: raise the limit of pending signals (ulimit -i)")),
+            (stopped, "the profiler was stopped before the profile was finished".to_owned()),
+            (!owned, "another profiler of this process took SIGPROF before the profile was finished".to_owned()),
+        ];
+        profile.comments.extend(remarks.into_iter().filter_map(|(said, remark)| said.then_some(remark)));
         profile
     }
 

@@ -28,8 +28,22 @@ pub(super) struct Engine {
     /// Wakes the drain when its work changes.
     changed: Condvar,
     samples: AtomicU64,
-    signal_taken: AtomicBool,
+    /// What the process had counted before the start.
+    before: Counted,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Counters of the process.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    lost: u64,
+    unlabelled: u64,
+}
+
+impl Counted {
+    fn now() -> Self {
+        Self { lost: RING.lost(), unlabelled: labels::lost() }
+    }
 }
 
 #[derive(Debug)]
@@ -70,7 +84,7 @@ impl Engine {
             state: Mutex::new(State { recorder, capture: None, stopping: false }),
             changed: Condvar::new(),
             samples: AtomicU64::new(0),
-            signal_taken: AtomicBool::new(false),
+            before: Counted::now(),
             thread: Mutex::new(None),
         });
         sys::check_timers().map_err(refused(
@@ -92,7 +106,11 @@ impl Engine {
     }
 
     pub(super) fn stop(&self) {
-        self.lock().stopping = true;
+        {
+            let mut state = self.lock();
+            self.drain_into(&mut state, &mut RawSample::empty());
+            state.stopping = true;
+        }
         self.changed.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The guard is the only one that stops; a drain that panicked has nothing to finish.
@@ -116,8 +134,13 @@ impl Engine {
 
     /// Sets the timers to the highest rate that somebody wants, and wakes the drain.
     pub(super) fn set_rate(&self, state: &State) {
+        // Rate, timers and ring may belong to another profiler by now.
+        if state.stopping {
+            return;
+        }
         let wanted = state.capture.as_ref().map_or(0, Running::hz).max(self.settings.recorder_hz);
-        let period = if wanted == 0 || state.stopping { Duration::ZERO } else { Duration::from_secs(1) / wanted };
+        // Signals would only disturb somebody else who handles them, or end the process if nobody does.
+        let period = if wanted == 0 || !owns_signal() { Duration::ZERO } else { Duration::from_secs(1) / wanted };
         sys::set_period(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX));
         if let Some(timers) = sys::timers().as_mut() {
             timers.set_period(period);
@@ -133,6 +156,9 @@ impl Engine {
     }
 
     pub(super) fn drain_into(&self, state: &mut State, sample: &mut RawSample) {
+        if state.stopping {
+            return;
+        }
         let now = Instant::now();
         RING.drain(sample, |sample| {
             self.samples.fetch_add(sample.count, Ordering::Relaxed);
@@ -152,6 +178,7 @@ impl Engine {
     fn run(&self) {
         let mut sample = RawSample::empty();
         let mut scanned = Instant::now();
+        let mut owned = true;
         let mut state = self.lock();
         while !state.stopping {
             let busy = usize::from(state.capture.is_some());
@@ -170,9 +197,12 @@ impl Engine {
                 // Without /proc only threads that arm themselves are seen.
                 let _ = timers.scan();
             }
-            self.signal_taken.store(!sys::is_installed(), Ordering::Relaxed);
             scanned = Instant::now();
             state = self.lock();
+            if owned != owns_signal() {
+                owned = !owned;
+                self.set_rate(&state);
+            }
         }
     }
 
@@ -180,11 +210,16 @@ impl Engine {
         let (threads, unarmed) = sys::timers().as_ref().map_or((0, 0), |timers| (timers.threads(), timers.failed()));
         Stats {
             samples: self.samples.load(Ordering::Relaxed),
-            lost: RING.lost(),
-            unlabelled_spans: labels::lost(),
+            lost: RING.lost() - self.before.lost,
+            unlabelled_spans: labels::lost() - self.before.unlabelled,
             threads,
             unarmed,
-            signal_taken: self.signal_taken.load(Ordering::Relaxed),
+            signal_taken: !owns_signal(),
         }
     }
+}
+
+/// Whether SIGPROF is ours; takes it again if whoever had it is gone.
+pub(super) fn owns_signal() -> bool {
+    matches!(sys::install(), Ok(Ok(())))
 }

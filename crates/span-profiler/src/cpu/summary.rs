@@ -1,6 +1,6 @@
 //! From samples to what people ask for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -42,14 +42,25 @@ pub(super) fn profile<'a>(
     duration: Duration,
 ) -> Profile {
     let wanted = Wanted::new(filter);
-    let mut sums: HashMap<(Box<[u64]>, Option<Label>), Weight> = HashMap::new();
+    // Stacks and labels repeat, and there may be a hundred thousand samples.
+    let mut stacks: HashSet<Arc<[u64]>> = HashSet::new();
+    let mut sums: HashMap<(Arc<[u64]>, Option<Label>), Weight> = HashMap::new();
+    let mut addresses = Vec::new();
     for seen in seen.filter(|seen| wanted.matches(seen.label)) {
-        sums.entry((seen.stack().collect(), seen.label)).or_default().add(seen.weight);
+        addresses.clear();
+        addresses.extend(seen.stack());
+        let stack = stacks.get(addresses.as_slice()).cloned().unwrap_or_else(|| {
+            let stack = Arc::<[u64]>::from(addresses.as_slice());
+            stacks.insert(Arc::clone(&stack));
+            stack
+        });
+        sums.entry((stack, seen.label)).or_default().add(seen.weight);
     }
+    let mut texts: HashMap<Label, Labels> = HashMap::new();
     let samples = sums.into_iter().map(|((stack, label), weight)| Sample {
         stack,
         values: [weight.count, weight.nanoseconds].map(|value| i64::try_from(value).unwrap_or(i64::MAX)).into(),
-        labels: label.map(labels).unwrap_or_default(),
+        labels: label.map(|label| texts.entry(label).or_insert_with(|| labels(label)).clone()).unwrap_or_default(),
     });
     let cpu = ValueType { kind: "cpu", unit: "nanoseconds" };
     Profile {
@@ -99,7 +110,7 @@ pub(super) fn by_span<'a>(seen: impl Iterator<Item = Seen<'a>>, trace_id: u128) 
     spans
 }
 
-/// A filter whose name was looked up.
+/// A filter whose name was looked up. Without a span there is nothing that could match a condition.
 struct Wanted {
     trace_id: Option<u128>,
     span_id: Option<u64>,
@@ -109,15 +120,15 @@ struct Wanted {
 
 impl Wanted {
     fn new(filter: &Filter) -> Self {
-        let name = filter.span_name.as_deref().map(names::find);
+        let name = filter.span_name.as_deref().map(|name| names::find(name).filter(|id| *id != NameId::NONE));
         Self { trace_id: filter.trace_id, span_id: filter.span_id, name }
     }
 
     fn matches(&self, label: Option<Label>) -> bool {
         let label = label.unwrap_or_default();
-        self.trace_id.is_none_or(|id| label.trace_id == id)
-            && self.span_id.is_none_or(|id| label.span_id == id || label.root_span_id == id)
-            && self.name.is_none_or(|name| name == Some(label.name))
+        self.trace_id.is_none_or(|id| id != 0 && label.trace_id == id)
+            && self.span_id.is_none_or(|id| id != 0 && (label.span_id == id || label.root_span_id == id))
+            && self.name.is_none_or(|name| name == Some(label.name) || name == Some(label.root_name))
     }
 }
 

@@ -10,7 +10,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::table::{Ids, NO_PLACE, Place, TABLE};
+use super::table::{Ids, Place, TABLE};
 use super::{current, stack};
 use crate::names::{self, NameId};
 use crate::{execution, sys};
@@ -25,8 +25,8 @@ const OTEL_NAME: &str = "otel.name";
 /// labels: by its own name, and with the ids of the nearest span around it that has some. The label's name is
 /// the field `otel.name` if there is one.
 ///
-/// Costs some 30 ns for each enter and exit, whether a profile is taken or not. Not every span is known: a thread's innermost 64, and 32,768
-/// open ones in the process; [`Stats::unlabelled_spans`](crate::Stats::unlabelled_spans) counts the others.
+/// Costs some 30 ns for each enter and exit, whether a profile is taken or not. Not every span is known: the outermost 64 that a thread is in, and
+/// 32,768 open ones in the process; [`Stats::unlabelled_spans`](crate::Stats::unlabelled_spans) counts the others.
 pub struct SpanLabels {
     owner: u32,
 }
@@ -68,7 +68,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLabels {
         } else {
             attributes.parent().and_then(|parent| self.find(parent))
         };
-        TABLE.insert(id.into_u64(), self.owner, name, parent.map_or(NO_PLACE, |parent| parent.index));
+        TABLE.insert(id.into_u64(), self.owner, name, parent);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {

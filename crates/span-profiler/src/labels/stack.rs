@@ -6,9 +6,9 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-use super::table::Place;
+use super::table::{Place, TABLE};
 
-/// Nested spans that are known; deeper ones are counted and carry the label of the last that fits.
+/// Nested spans that are known; deeper ones carry the label of the last that fits.
 const DEPTH: usize = 64;
 
 struct Entry {
@@ -21,6 +21,14 @@ struct Entry {
 struct Stack {
     depth: AtomicU32,
     entries: [Entry; DEPTH],
+}
+
+impl Stack {
+    /// The depth of the last entry below `limit` that was not struck out.
+    fn live(&self, limit: usize) -> u32 {
+        let last = self.entries[..limit].iter().rposition(|entry| entry.id.load(Ordering::Relaxed) != 0);
+        last.and_then(|at| u32::try_from(at + 1).ok()).unwrap_or(0)
+    }
 }
 
 thread_local! {
@@ -43,6 +51,8 @@ pub(super) fn push(place: Place) {
             entry.index.store(place.index, Ordering::Relaxed);
             entry.id.store(place.id, Ordering::Relaxed);
             compiler_fence(Ordering::Release);
+        } else {
+            TABLE.count_lost();
         }
         stack.depth.store(depth.saturating_add(1), Ordering::Relaxed);
     });
@@ -57,15 +67,12 @@ pub(super) fn pop(id: u64, owner: u32) {
         let is_it =
             |entry: &Entry| entry.id.load(Ordering::Relaxed) == id && entry.owner.load(Ordering::Relaxed) == owner;
         match stack.entries[..known].iter().rposition(is_it) {
-            Some(at) if at + 1 == depth as usize => {
-                // Those below that were struck out go with it.
-                let left = stack.entries[..at].iter().rposition(|entry| entry.id.load(Ordering::Relaxed) != 0);
-                let left = left.map_or(0, |at| at + 1);
-                stack.depth.store(u32::try_from(left).unwrap_or(0), Ordering::Relaxed);
-            }
+            // Those below that were struck out go with it.
+            Some(at) if at + 1 == depth as usize => stack.depth.store(stack.live(at), Ordering::Relaxed),
             Some(at) => stack.entries[at].id.store(0, Ordering::Relaxed),
             // One of those that did not fit. A span that was never entered cannot be left.
-            None if depth as usize > DEPTH => stack.depth.store(depth - 1, Ordering::Relaxed),
+            None if depth as usize > DEPTH + 1 => stack.depth.store(depth - 1, Ordering::Relaxed),
+            None if depth as usize == DEPTH + 1 => stack.depth.store(stack.live(DEPTH), Ordering::Relaxed),
             None => {}
         }
     });
@@ -140,6 +147,21 @@ mod tests {
         assert_eq!(top_id(), Some(1));
         pop(1, 1);
         assert_eq!(top_id(), None);
+    }
+
+    #[test]
+    fn spans_that_do_not_fit_are_left_in_any_order() {
+        let deep = DEPTH as u64 + 1;
+        (1..=deep).for_each(|id| push(place(id)));
+        pop(DEPTH as u64, 1);
+        pop(deep, 1);
+        assert_eq!(top_id(), Some(DEPTH as u64 - 1));
+        for id in (1..DEPTH as u64).rev() {
+            pop(id, 1);
+        }
+        push(place(1));
+        assert_eq!(top_id(), Some(1), "the thread is not lost");
+        pop(1, 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Open addressing over a fixed array of atomics. The thread that opens a span takes an empty place, writes it and then
 //! publishes its key; the ids come with the first enter, and are published by `resolved`. A reader checks the key again
-//! after it has read: a span that was closed meanwhile has none. Nothing else changes while the key stands.
+//! after it has read: a span that was closed meanwhile has none. Only names change while the key stands.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -19,7 +19,7 @@ const PLACES_BITS: u32 = 15;
 const WINDOW: u32 = 32;
 
 /// No parent.
-pub(super) const NO_PLACE: u32 = u32::MAX;
+const NO_PLACE: u32 = u32::MAX;
 
 const EMPTY: u64 = 0;
 /// Being written; `tracing` numbers no span like this, as its numbers count pages of a slab.
@@ -55,6 +55,7 @@ struct Entry {
     name: AtomicU32,
     root_name: AtomicU32,
     parent: AtomicU32,
+    parent_id: AtomicU64,
     span_id: AtomicU64,
     root_span_id: AtomicU64,
     trace_high: AtomicU64,
@@ -67,22 +68,26 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Opens a span, whose parent is open as long as it is; `None` when there is no room near its place.
-    pub(super) fn insert(&self, id: u64, owner: u32, name: NameId, parent: u32) -> Option<u32> {
+    /// Opens a span; `None` when there is no room near its place.
+    pub(super) fn insert(&self, id: u64, owner: u32, name: NameId, parent: Option<Place>) -> Option<u32> {
         for index in window(id) {
             let entry = &self.entries[index as usize];
             if entry.key.load(Ordering::Relaxed) == EMPTY
                 && entry.key.compare_exchange(EMPTY, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
+                // Whoever reads one of the values below sees that the key is gone (Boehm, "Can seqlocks get along with
+                // programming language memory models?", 2012).
+                fence(Ordering::Release);
                 entry.owner.store(owner, Ordering::Relaxed);
                 entry.resolved.store(0, Ordering::Relaxed);
                 entry.name.store(name.0, Ordering::Relaxed);
-                entry.parent.store(parent, Ordering::Relaxed);
+                entry.parent.store(parent.map_or(NO_PLACE, |parent| parent.index), Ordering::Relaxed);
+                entry.parent_id.store(parent.map_or(EMPTY, |parent| parent.id), Ordering::Relaxed);
                 entry.key.store(id, Ordering::Release);
                 return Some(index);
             }
         }
-        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.count_lost();
         None
     }
 
@@ -122,8 +127,12 @@ impl Table {
     pub(super) fn resolve(&self, index: u32, own: Option<Ids>) {
         let entry = &self.entries[index as usize];
         let name = NameId(entry.name.load(Ordering::Relaxed));
-        let parent = self.entries.get(entry.parent.load(Ordering::Relaxed) as usize);
-        let parent = parent.filter(|parent| parent.resolved.load(Ordering::Acquire) != 0).map(Entry::label);
+        // Whoever leaks a guard can have a parent that was closed, and another span in its place.
+        let parent = self.read(Place {
+            id: entry.parent_id.load(Ordering::Relaxed),
+            owner: entry.owner.load(Ordering::Relaxed),
+            index: entry.parent.load(Ordering::Relaxed),
+        });
         let label = match (own, parent) {
             (Some(ids), Some(parent)) if parent.trace_id == ids.trace_id => {
                 Label { name, span_id: ids.span_id, ..parent }
@@ -153,7 +162,14 @@ impl Table {
         let resolved = entry.resolved.load(Ordering::Acquire) != 0;
         let label = resolved.then(|| entry.label());
         fence(Ordering::Acquire);
-        (entry.key.load(Ordering::Relaxed) == place.id).then_some(label)?
+        let same = entry.key.load(Ordering::Relaxed) == place.id && entry.owner.load(Ordering::Relaxed) == place.owner;
+        same.then_some(label)?
+    }
+
+    /// A span is without its label.
+    #[cold]
+    pub(super) fn count_lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn lost(&self) -> u64 {
@@ -170,6 +186,7 @@ impl Entry {
             name: AtomicU32::new(0),
             root_name: AtomicU32::new(0),
             parent: AtomicU32::new(NO_PLACE),
+            parent_id: AtomicU64::new(EMPTY),
             span_id: AtomicU64::new(0),
             root_span_id: AtomicU64::new(0),
             trace_high: AtomicU64::new(0),

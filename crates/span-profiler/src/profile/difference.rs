@@ -1,11 +1,12 @@
 //! What happened between two profiles that only ever grow, such as those of a heap.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Labels, Profile, Sample};
 
 /// The values of each stack under its labels.
-type Sums = HashMap<(Box<[u64]>, Labels), Box<[i64]>>;
+type Sums = HashMap<(Arc<[u64]>, Labels), Box<[i64]>>;
 
 impl Profile {
     /// What this profile has more, or less, than an earlier one of the same kind: per stack and labels, without what

@@ -11,9 +11,10 @@ pub struct Filter {
     pub trace_id: Option<u128>,
     /// The innermost span, or the outermost one of its trace in this process.
     pub span_id: Option<u64>,
-    /// The name of the innermost span.
+    /// The name of the innermost span, or of the outermost one of its trace in this process.
     pub span_name: Option<String>,
-    /// Only what is younger. For recordings: the samples of a [`Profile`] have no times.
+    /// Only what is younger, give or take a 120th of the recorder's window. For recordings: the samples of a [`Profile`]
+    /// have no times.
     pub since: Option<Duration>,
 }
 
@@ -28,7 +29,7 @@ impl Profile {
         self.samples.retain(|sample| {
             has(sample, &["trace_id"], trace_id.as_deref())
                 && has(sample, &["span_id", "local_root_span_id"], span_id.as_deref())
-                && has(sample, &["span_name"], filter.span_name.as_deref())
+                && has(sample, &["span_name", "local_root_span_name"], filter.span_name.as_deref())
         });
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn samples(values: impl Strategy<Value = i64> + Clone) -> impl Strate
     proptest::collection::vec(sample, 0..20)
 }
 
-type Sums = HashMap<(Box<[u64]>, Labels), Vec<i64>>;
+type Sums = HashMap<(Arc<[u64]>, Labels), Vec<i64>>;
 
 fn sums<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Sums {
     let mut sums = Sums::new();
@@ -129,6 +129,7 @@ fn each_condition_of_a_filter_holds_alone_and_all_hold_together() {
     assert_eq!(kept(Filter { since: Some(Duration::ZERO), ..Filter::default() }), 15);
     assert_eq!(kept(Filter { trace_id: Some(7), ..Filter::default() }), 3);
     assert_eq!(kept(Filter { span_id: Some(10), ..Filter::default() }), 3);
+    assert_eq!(kept(Filter { span_name: Some("a".to_owned()), ..Filter::default() }), 5, "the root's name counts");
     assert_eq!(kept(Filter { span_name: Some("b".to_owned()), ..Filter::default() }), 6);
     assert_eq!(kept(Filter { span_name: Some("b".to_owned()), trace_id: Some(7), ..Filter::default() }), 2);
     assert_eq!(kept(Filter { span_id: Some(11), ..Filter::default() }), 0);
@@ -220,7 +221,7 @@ fn wide() -> Symbolized {
     });
     let samples: Vec<Sample> = stacks.collect();
     let names: HashMap<u64, String> =
-        samples.iter().flat_map(|sample| &sample.stack).map(|address| (*address, format!("f{address}"))).collect();
+        samples.iter().flat_map(|sample| &*sample.stack).map(|address| (*address, format!("f{address}"))).collect();
     let names: Vec<(u64, Vec<&str>)> = names.iter().map(|(address, name)| (*address, vec![&**name])).collect();
     let names: Vec<(u64, &[&str])> = names.iter().map(|(address, names)| (*address, &**names)).collect();
     Symbolized::new(profile(samples), resolved(&names))

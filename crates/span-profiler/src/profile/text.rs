@@ -35,7 +35,7 @@ impl Symbolized {
         text.push_str(&values.join(" "));
         text.push_str(" @");
         // Writing to a String cannot fail, here and below.
-        for address in &sample.stack {
+        for address in &*sample.stack {
             let _ = write!(text, " {address:#x}");
         }
         text.push('\n');
@@ -43,7 +43,7 @@ impl Symbolized {
             let labels: Vec<String> = sample.labels.iter().map(|(key, value)| format!("{key:?}:{value:?}")).collect();
             let _ = writeln!(text, "# labels: {{{}}}", labels.join(", "));
         }
-        for address in &sample.stack {
+        for address in &*sample.stack {
             for frame in self.frames_at(*address) {
                 let _ = write!(text, "#\t{address:#x}\t{}", frame.symbol.name);
                 match (&*frame.symbol.file, frame.line) {

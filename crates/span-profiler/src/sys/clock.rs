@@ -21,8 +21,9 @@ mod linux {
         // SAFETY: writes a timespec to a place that holds one. The clocks above exist on every supported kernel, so it
         // cannot fail.
         unsafe { libc::clock_gettime(clock, &raw mut time) };
-        let part = |value: i64| u64::try_from(value).unwrap_or_default();
-        part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec)
+        // Their types differ between systems; neither is negative.
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default()
     }
 }
 

@@ -24,9 +24,11 @@ mod timer;
 mod walk;
 
 pub(crate) use check::has_frame_pointers;
-pub(crate) use handler::{Foreign, install, is_installed, set_period};
+pub(crate) use handler::{Foreign, install, set_period};
 pub(crate) use thread::{ThreadTimers, arm_this_thread, check_timers, timers};
-pub(crate) use walk::{frame_address, walk, walk_below};
+#[cfg(feature = "heap")]
+pub(crate) use walk::walk;
+pub(crate) use walk::{frame_address, walk_below};
 
 /// Whether CPU profiles can be taken here.
 pub(crate) const SUPPORTED: bool = true;

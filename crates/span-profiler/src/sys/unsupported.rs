@@ -32,7 +32,7 @@ impl ThreadTimers {
         0
     }
 
-    pub(crate) fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> usize {
         0
     }
 }
@@ -51,10 +51,6 @@ pub(crate) fn install() -> io::Result<Result<(), Foreign>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(crate) fn is_installed() -> bool {
-    false
-}
-
 pub(crate) fn set_period(_: u64) {}
 
 pub(crate) fn has_frame_pointers() -> bool {
@@ -62,6 +58,7 @@ pub(crate) fn has_frame_pointers() -> bool {
 }
 
 /// No stack can be followed here.
+#[cfg(feature = "heap")]
 pub(crate) fn walk(_: &mut [u64]) -> usize {
     0
 }

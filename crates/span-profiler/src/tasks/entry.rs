@@ -1,5 +1,6 @@
 //! What the registry knows of one task.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
@@ -175,7 +176,10 @@ impl Entry {
         round.expect_one();
         self.flags.fetch_or(ASKED, Ordering::AcqRel);
         drop(asked);
+        // The waker of a tracked future inside of another one is the outer one's, which must not count this.
+        ASKING.set(true);
         waker.wake();
+        ASKING.set(false);
         true
     }
 
@@ -261,6 +265,11 @@ impl Entry {
     }
 }
 
+thread_local! {
+    /// Whether this thread wakes a task for a dump.
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The ordinary waker of a task: counts, then wakes as it was asked to.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -275,7 +284,9 @@ impl Wake for Link {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.entry.woken();
+        if !ASKING.get() {
+            self.entry.woken();
+        }
         self.inner.wake_by_ref();
     }
 }

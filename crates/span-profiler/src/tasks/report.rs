@@ -141,7 +141,7 @@ impl TaskDump {
             }
         }
         let sample = |((stack, labels), values): ((Arc<[u64]>, Labels), [i64; 2])| Sample {
-            stack: Box::from(&*stack),
+            stack: Arc::from(&*stack),
             values: Box::new(values),
             labels,
         };

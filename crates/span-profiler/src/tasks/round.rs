@@ -139,12 +139,12 @@ impl Round {
 }
 
 /// Takes a dump and waits for it.
-pub(super) fn collect(limit: Duration) -> TaskDump {
+pub(super) fn collect(limit: Duration, wait: Duration) -> TaskDump {
     let (started, taken) = (Instant::now(), SystemTime::now());
     let round = Arc::new(Round::new());
     let entries = REGISTRY.entries();
     // A limit beyond what the clock can count is none.
-    let deadline = started.checked_add(limit);
+    let deadline = started.checked_add(wait);
     let mut asked = Vec::with_capacity(entries.len());
     // Waking thousands of tasks takes milliseconds, which count too.
     for entry in &entries {

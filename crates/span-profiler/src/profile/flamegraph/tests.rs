@@ -122,7 +122,7 @@ fn sums_beyond_all_measure_are_scaled() {
     let mut largest = sample(&[0x10_0010], 0, &[]);
     largest.values = Box::new([i64::MAX, 0]);
     let mut other = largest.clone();
-    other.stack = Box::new([0x20_0010]);
+    other.stack = [0x20_0010].into();
     let frames = frames(&svg(&symbolized(profile(vec![largest, other])), ""));
     assert!(frames.iter().any(|frame| frame.starts_with("malloc (") && frame.ends_with("50.00%)")), "{frames:?}");
 }

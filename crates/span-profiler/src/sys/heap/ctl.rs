@@ -90,7 +90,8 @@ pub(crate) fn set_active(active: bool) -> Result<(), CtlError> {
 
 /// Gives unused memory back to the system.
 pub(crate) fn purge() -> Result<(), CtlError> {
-    call(c"thread.tcache.flush")?;
+    // Refused where the program has switched these caches off (`tcache:false`); then there is nothing in them.
+    let _ = call(c"thread.tcache.flush");
     // 4096 is MALLCTL_ARENAS_ALL (`jemalloc_macros.h`).
     call(c"arena.4096.purge")
 }

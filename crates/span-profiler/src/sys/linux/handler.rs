@@ -32,7 +32,7 @@ pub(crate) fn set_period(nanoseconds: u64) {
     PERIOD.store(nanoseconds, Ordering::SeqCst);
 }
 
-/// Installs the handler, for the life of the process.
+/// Installs the handler, for the life of the process, unless it is there.
 ///
 /// # Errors
 /// What the system says; [`Foreign`] inside of `Ok` when the signal is taken.
@@ -51,11 +51,6 @@ pub(crate) fn install() -> io::Result<Result<(), Foreign>> {
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     action(Some(&ours))?;
     Ok(Ok(()))
-}
-
-/// Whether the handler is still in place.
-pub(crate) fn is_installed() -> bool {
-    action(None).is_ok_and(|action| is_ours(&action))
 }
 
 fn is_ours(action: &libc::sigaction) -> bool {

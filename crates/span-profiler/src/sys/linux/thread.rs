@@ -126,7 +126,8 @@ pub(crate) fn timers() -> MutexGuard<'static, Option<ThreadTimers>> {
 pub(crate) struct ThreadTimers {
     by_thread: HashMap<i32, Timer>,
     period: Duration,
-    failed: u64,
+    /// Threads that live and were given none.
+    failed: HashSet<i32>,
     random: u64,
 }
 
@@ -136,17 +137,18 @@ impl ThreadTimers {
         *timers() = Some(Self {
             by_thread: HashMap::new(),
             period: Duration::ZERO,
-            failed: 0,
+            failed: HashSet::new(),
             // Any odd number starts a xorshift.
             random: u64::from(std::process::id()) << 1 | 1,
         });
         GENERATION.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Takes every timer away.
+    /// Takes every timer away, if there are any.
     pub(crate) fn stop() {
-        GENERATION.fetch_add(1, Ordering::SeqCst);
-        *timers() = None;
+        if timers().take().is_some() {
+            GENERATION.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     /// Sets the CPU time between two signals of a thread; zero for no signals.
@@ -170,6 +172,7 @@ impl ThreadTimers {
             self.arm(tid);
         }
         self.by_thread.retain(|tid, _| alive.contains(tid));
+        self.failed.retain(|tid| alive.contains(tid));
         Ok(())
     }
 
@@ -178,9 +181,9 @@ impl ThreadTimers {
         self.by_thread.len()
     }
 
-    /// How often a thread could not be given a timer.
-    pub(crate) fn failed(&self) -> u64 {
-        self.failed
+    /// How many threads could not be given a timer.
+    pub(crate) fn failed(&self) -> usize {
+        self.failed.len()
     }
 
     /// Gives a thread a timer, unless it has one that lives: numbers of threads come again.
@@ -190,10 +193,13 @@ impl ThreadTimers {
         }
         let made = Timer::new(tid).and_then(|timer| self.start_timer(&timer).map(|()| timer));
         match made {
-            Ok(timer) => drop(self.by_thread.insert(tid, timer)),
+            Ok(timer) => {
+                self.by_thread.insert(tid, timer);
+                self.failed.remove(&tid);
+            }
             // The thread ended in between.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
-            Err(_) => self.failed += 1,
+            Err(_) => drop(self.failed.insert(tid)),
         }
     }
 

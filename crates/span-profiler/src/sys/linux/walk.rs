@@ -21,6 +21,10 @@ const PAGE: usize = 4_096;
 /// Two words at the frame pointer: the next frame and the return address.
 const RECORD: usize = 16;
 
+/// On aarch64 a return address may be signed in its upper bits (pointer authentication); user space has 48 bits unless
+/// a program asks for more (`Documentation/arch/arm64/memory.rst`).
+const ADDRESS_BITS: usize = if cfg!(target_arch = "aarch64") { (1 << 48) - 1 } else { usize::MAX };
+
 /// The frame pointer of the function that this is inlined into.
 #[inline(always)]
 pub(crate) fn frame_address() -> usize {
@@ -67,11 +71,14 @@ pub(super) fn follow(mut fp: usize, sp: usize, limit: usize, mut emit: impl FnMu
     let mut low = sp;
     let mut readable = Readable { known, page: None };
     while fp >= low && fp - low <= MAX_FRAME && fp.is_multiple_of(8) && fp < limit && readable.check(fp) {
-        // SAFETY: 16 readable bytes at an aligned address, as just checked; the stack of this thread stays mapped while it
-        // runs this. The bytes may be anything.
+        // SAFETY: 16 readable bytes at an aligned address, as just checked; the bytes may be anything. The stack of this
+        // thread stays mapped while it runs this. Where its bounds are not known and code without frame pointers has left
+        // an address in the register, this may be other memory within MAX_FRAME above the stack pointer: it was
+        // readable an instant ago, and nobody can do better than ask.
         let [next, return_address] = unsafe { (fp as *const [usize; 2]).read_volatile() };
         // The call is before the instruction that it returns to. No code lies in the first page.
-        let Some(address) = return_address.checked_sub(1).filter(|address| *address as u64 >= Profile::FIRST_ADDRESS)
+        let Some(address) =
+            (return_address & ADDRESS_BITS).checked_sub(1).filter(|address| *address as u64 >= Profile::FIRST_ADDRESS)
         else {
             break;
         };
