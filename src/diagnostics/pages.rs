@@ -178,8 +178,8 @@ pub(super) fn spans(app: &App, headers: &HeaderMap, spans: &Spans) -> Markup {
             " of at most " (mebibytes(spans.bytes_limit)) "."
         }
         (span_table(spans))
-        p { "All of it as a flame graph, as JSON, as a profile: " (link("profile?since=10m&format=svg", "flame graph")) ", "
-            a href="/debug/spans?format=json" { "JSON" } "." }
+        p { "All of it: " (link("profile?since=10m&format=svg", "flame graph")) ", "
+            a href="/debug/spans?format=json" { "JSON" } ", or with Go's tools:" }
         (command(&base.pprof("-tags ", "/debug/pprof/profile?since=10m")))
     };
     page("Spans by CPU time", &body)
@@ -190,13 +190,13 @@ fn span_table(spans: &Spans) -> Markup {
         return html! { p { "No sample yet: nothing has used the CPU since the service started." } };
     }
     let rows = html! {
-        thead { tr { th scope="col" { "Span" } th.n scope="col" { "Share" } th.n scope="col" { "CPU" } th.n scope="col" { "Samples" } th scope="col" { "Profile" } } }
+        thead { tr { th scope="col" { "Span" } th.n scope="col" { "Share" } th.n scope="col" { "CPU" } th.n.extra scope="col" { "Samples" } th scope="col" { "Profile" } } }
         tbody { @for row in &spans.spans {
             tr {
                 td { @if row.name.is_empty() { em { "outside of any span" } } @else { code { (row.name) } } }
                 td.n { meter min="0" max="1" value=(format!("{:.4}", row.share)) {} " " (share(row.share)) }
                 td.n { (time(row.cpu_seconds)) }
-                td.n { (row.samples) }
+                td.n.extra { (row.samples) }
                 td { @if !row.name.is_empty() {
                     a href=(of_span(&row.name, "svg")) { "flame graph" } " " a href=(of_span(&row.name, "json")) { "top" }
                 } }

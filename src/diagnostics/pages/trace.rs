@@ -76,14 +76,14 @@ fn graph(address: &str, what: &str, height: u32) -> Markup {
 
 fn spans(view: &View) -> Markup {
     let rows = html! {
-        thead { tr { th scope="col" { "Span" } th.n scope="col" { "Share" } th.n scope="col" { "CPU" } th.n scope="col" { "Samples" } th scope="col" { "Id" } } }
+        thead { tr { th scope="col" { "Span" } th.n scope="col" { "Share" } th.n scope="col" { "CPU" } th.n.extra scope="col" { "Samples" } th scope="col" { "Id" } } }
         tbody { @for span in &view.spans {
             @let share = per(span.cpu_seconds, view.cpu_seconds);
             tr {
                 td { code { (span.name) } }
                 td.n { meter min="0" max="1" value=(format!("{share:.4}")) {} " " (super::share(share)) }
                 td.n { (time(span.cpu_seconds)) }
-                td.n { (span.samples) }
+                td.n.extra { (span.samples) }
                 td { code { (span.span_id) } }
             }
         } }

@@ -3,5 +3,6 @@
 
 mod cpu;
 mod harsh;
+mod readme;
 mod refusals;
 mod rig;
