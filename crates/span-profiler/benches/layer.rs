@@ -20,10 +20,12 @@ fn enter(criterion: &mut Criterion) {
     };
     measure("registry", &Dispatch::new(registry()));
     measure("registry + labels", &Dispatch::new(registry().with(SpanLabels::new())));
-    let (profiler, _guard) = Profiler::builder().with_recorder_hz(99).start().expect("nobody else profiles");
+    let (profiler, guard) = Profiler::builder().with_recorder_hz(99).start().expect("nobody else profiles");
     let capture = profiler.capture(997).expect("no other capture");
     measure("registry + labels, profile at 997 Hz", &Dispatch::new(registry().with(SpanLabels::new())));
     drop(capture.finish());
+    drop(guard);
+    measure("registry + labels, profiler stopped", &Dispatch::new(registry().with(SpanLabels::new())));
     group.finish();
 }
 
