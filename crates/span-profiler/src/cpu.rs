@@ -31,6 +31,7 @@ pub struct ProfilerGuard {
 
 /// What the always-on recorder holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RecorderState {
     /// Samples for each second of a thread's CPU time.
     pub hz: u32,
@@ -48,6 +49,7 @@ pub struct RecorderState {
 
 /// What the profiler has counted since it was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// Samples that were kept; one stands for one expiry of a thread's timer.
     pub samples: u64,

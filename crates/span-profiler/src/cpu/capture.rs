@@ -17,6 +17,7 @@ const MAX_BYTES: usize = 64 << 20;
 
 /// Why no profile can be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CaptureError {
     /// Another one is taken.
     #[error("a CPU profile is being taken: wait until it is finished")]

@@ -32,6 +32,7 @@ impl Default for ProfilerBuilder {
 
 /// Why the profiler did not start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// This is no Linux on x86-64 or aarch64.
     #[error("CPU profiles need Linux on x86-64 or aarch64")]

@@ -11,6 +11,7 @@ use crate::samples::{Seen, Weight};
 
 /// CPU time of all spans of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SpanShare {
     /// The name; empty outside of any span.
     pub name: Arc<str>,
@@ -22,6 +23,7 @@ pub struct SpanShare {
 
 /// CPU time of one span.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TraceSpan {
     /// The span.
     pub span_id: u64,

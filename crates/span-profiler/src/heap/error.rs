@@ -4,6 +4,7 @@ use crate::sys::heap::{self as sys, CtlError, Facts};
 
 /// Why heap profiling cannot start, or jemalloc cannot be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HeapError {
     /// Not on this system.
     #[error("heap profiles need Linux on x86-64 or aarch64: use another profiler here, or none")]
