@@ -3,7 +3,9 @@
 pub mod check;
 mod interrupt;
 pub mod load;
+mod private;
 pub mod profile;
+pub mod scenario;
 pub mod serve;
 pub mod verify;
 
@@ -37,6 +39,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Take a profile from the running service.
     Profile(profile::ProfileArgs),
+    /// List, start and stop the scenarios of the running service.
+    Scenario(scenario::ScenarioArgs),
     /// Ask the backends whether every exemplar leads to its trace.
     Verify(verify::VerifyArgs),
 }
@@ -153,6 +157,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Load(args) => load::run(args).await,
         Command::Profile(args) => profile::run(args).await,
+        Command::Scenario(args) => scenario::run(args).await,
         Command::Verify(args) => verify::run(args).await,
     }
 }

@@ -1,9 +1,10 @@
-//! The private server: profiles of this process, for its operator alone.
+//! The private server: profiles and scenarios of this process, for its operator alone.
 //!
 //! - [`access`] decides who may ask, [`manners`] gives every answer its headers and counts the refused;
 //! - [`ask`] reads parameters, [`slots`] lets one profile of a kind be taken at a time;
 //! - [`sources`] is where profiles come from, [`profiles`] serves them at Go's paths, [`answer`] writes them;
 //! - [`spans`] and [`traces`] lead from a span or a trace to its profile, also to those of other processes ([`peers`]);
+//! - [`scenarios`] starts and stops what disturbs the service;
 //! - [`pages`] is what people see.
 //!
 //! The server has a thread and a runtime of its own: a worker of the service that is blocked is what one comes here to
@@ -16,6 +17,7 @@ mod manners;
 mod pages;
 mod peers;
 mod profiles;
+mod scenarios;
 mod slots;
 mod sources;
 mod spans;
@@ -161,7 +163,7 @@ fn serve(
 fn router(app: App) -> Router {
     let app = Arc::new(app);
     let redirect = |to: &'static str| get(move || async move { Redirect::temporary(to) });
-    let routes: [(&str, MethodRouter<Arc<App>>); 21] = [
+    let routes: [(&str, MethodRouter<Arc<App>>); 22] = [
         ("/", redirect("/debug/pprof/")),
         ("/debug", redirect("/debug/pprof/")),
         ("/debug/", redirect("/debug/pprof/")),
@@ -183,12 +185,16 @@ fn router(app: App) -> Router {
         ("/debug/pprof/symbol", get(profiles::unsupported).post(profiles::unsupported)),
         ("/debug/spans", get(spans::spans)),
         ("/debug/traces/{trace_id}", get(traces::trace)),
+        ("/scenarios", get(scenarios::list)),
         ("/debug/{*path}", get(not_found).fallback(not_found)),
     ];
     let mut router = Router::new();
     for (path, methods) in routes {
-        router = router.route(path, methods.fallback(method_not_allowed));
+        router = router.route(path, methods.fallback(|request| method_not_allowed(request, "GET, HEAD")));
     }
+    let one = get(scenarios::show).post(scenarios::start).delete(scenarios::stop);
+    let one = one.fallback(|request| method_not_allowed(request, "GET, HEAD, POST, DELETE"));
+    router = router.route("/scenarios/{name}", one);
     router.fallback(not_found).layer(from_fn_with_state(Arc::clone(&app), manners::manners)).with_state(app)
 }
 
@@ -197,9 +203,9 @@ async fn not_found(request: Request) -> Problem {
     Problem::new(Kind::NotFound, detail)
 }
 
-async fn method_not_allowed(request: Request) -> Response {
-    let detail = format!("{} is not allowed at {:?}: use GET or HEAD", request.method(), request.uri().path());
+async fn method_not_allowed(request: Request, allowed: &'static str) -> Response {
+    let detail = format!("{} is not allowed at {:?}: use {allowed}", request.method(), request.uri().path());
     let mut response = Problem::new(Kind::MethodNotAllowed, detail).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }

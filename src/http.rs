@@ -62,9 +62,9 @@ pub async fn run(
     listener: TcpListener,
     config: &Config,
     telemetry: &Telemetry,
+    workload: Workload,
     shutdown: impl Future<Output = ()>,
 ) -> Served {
-    let workload = Workload::new(config, &telemetry.instruments);
     let app = App {
         workload: workload.clone(),
         scrape: metrics::Scrape::new(telemetry.exposition.clone()),

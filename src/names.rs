@@ -77,6 +77,16 @@ instruments! {
     PROFILER_PROFILES = "profiler.profiles", "{profile}", "Profiles that were given away by kind";
     /// Counter by `reason`.
     PROFILER_REFUSED = "profiler.refused", "{request}", "Requests for diagnostics that were refused by reason";
+    /// Gauge by `scenario`: 1 while it runs, otherwise 0.
+    SCENARIO_ACTIVE = "scenario.active", "{scenario}", "Whether a scenario is running";
+    /// Gauge.
+    APP_TASKS_CURRENT = "app.tasks.current", "{task}", "Workers of the ramp that are alive";
+    /// Counter.
+    APP_TASKS_CREATED = "app.tasks.created", "{task}", "Workers that the ramp has started";
+    /// Gauge by `phase`: 1 for the phase that the ramp is in, otherwise 0.
+    APP_PHASE = "app.phase", "{phase}", "Whether the ramp is in this phase";
+    /// Gauge, negative on the way down.
+    APP_SCALING_RATE = "app.scaling.rate", "{task}", "Change of the ramp's target with its last tick of 100 ms";
     /// Gauge by `result`, of `phaselab verify --watch` and not of the service.
     VERIFY_EXEMPLARS = "verify.exemplars", "{exemplar}", "Exemplars of the last round of questions by result";
 }
@@ -117,6 +127,10 @@ pub mod attribute {
     pub const RESULT: &str = "result";
     /// `kind`: which profile was taken.
     pub const KIND: &str = "kind";
+    /// `scenario`: the name of a scenario.
+    pub const SCENARIO: &str = "scenario";
+    /// `phase` of the ramp: `increasing` or `decreasing`.
+    pub const PHASE: &str = "phase";
     /// `reason`: why a client was turned away, out of a closed set.
     pub const REASON: &str = "reason";
 }

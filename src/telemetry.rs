@@ -2,7 +2,7 @@
 //!
 //! - [`resource`] says who speaks;
 //! - [`traces`] builds the span pipeline, [`metrics`] the instruments and their one reader, [`process`] the instruments
-//!   of the process itself, [`profiler`] those of the profiler;
+//!   of the process itself, [`profiler`] those of the profiler, [`observe`] those that other rooms are asked for;
 //! - [`recent`] remembers the last requests;
 //! - [`export`] watches the exports and says once when they fail and once when they work again;
 //! - [`logs`] writes the lines;
@@ -12,6 +12,7 @@ pub mod export;
 pub mod guard;
 pub mod logs;
 pub mod metrics;
+pub mod observe;
 pub mod process;
 pub mod profiler;
 pub mod recent;

@@ -1,10 +1,11 @@
 //! The work of a request, in phases: real queries, a checksum loop, an encoded payload.
 //!
-//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases.
+//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases; [`scenarios`] disturb them.
 
 pub mod cpu;
 pub mod db;
 pub mod json;
+pub mod scenarios;
 pub mod track;
 
 use std::sync::Arc;

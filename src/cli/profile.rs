@@ -6,18 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::http::Uri;
+use axum::http::Method;
 use clap::{Args, ValueEnum};
-use serde::Deserialize;
 
 use super::interrupt::interrupted;
-use crate::config::diagnostics::Token;
+use super::private::{Failure, Private, read};
 use crate::config::percent;
 use crate::diagnostics::top::Top;
-use crate::error::{EXIT_FAILED, EXIT_USAGE, chain};
-
-/// Nothing could be asked.
-const EXIT_UNREACHABLE: u8 = 2;
+use crate::error::EXIT_FAILED;
 
 /// What a CPU profile takes unless told otherwise: shorter than Go's, because one waits for it.
 const CPU_SECONDS: f64 = 10.0;
@@ -67,24 +63,11 @@ pub struct ProfileArgs {
     /// What the recorder has of the last 10m, 30s, …
     #[arg(long, value_name = "DURATION", conflicts_with_all = ["seconds", "hz"])]
     since: Option<String>,
-    /// Base address of the diagnostics server.
-    #[arg(long, env = "PHASELAB_DIAGNOSTICS_URL", default_value = "http://127.0.0.1:6060")]
-    url: String,
-    /// File with the token, where the server asks for one.
-    #[arg(long, value_name = "FILE", env = "PHASELAB_DIAGNOSTICS_TOKEN_FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    private: Private,
     /// Write it to this file instead: a flame graph if it ends in .svg, else what go tool pprof reads.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-}
-
-/// Why there is no profile, and the exit code.
-struct Failure(u8, String);
-
-/// A refusal of the service, as far as it is shown.
-#[derive(Deserialize)]
-struct Refusal {
-    detail: String,
 }
 
 /// Runs the command.
@@ -112,7 +95,8 @@ impl ProfileArgs {
             (None, _) => None,
         };
         let url = self.address(file.as_deref())?;
-        let body = self.ask(&url).await?;
+        let limit = PATIENCE + Duration::try_from_secs_f64(self.seconds.unwrap_or(30.0)).unwrap_or_default();
+        let body = self.private.ask(Method::GET, &url, limit).await?;
         if let Some(file) = file {
             let written = std::fs::write(&file, &body);
             written.map_err(|error| Failure(EXIT_FAILED, format!("cannot write {}: {error}", file.display())))?;
@@ -122,23 +106,13 @@ impl ProfileArgs {
             }
             return Ok(());
         }
-        let top: Top = serde_json::from_slice(&body).map_err(|error| {
-            let why = format!("{url} answered something else than a profile ({error}): is it a diagnostics server?");
-            Failure(EXIT_FAILED, why)
-        })?;
+        let top: Top = read(&url, "a profile", &body)?;
         print!("{}", show::table(&top));
         Ok(())
     }
 
     /// What to ask for; the service checks the values.
     fn address(&self, file: Option<&Path>) -> Result<String, Failure> {
-        let usage = |why: String| Failure(EXIT_USAGE, why);
-        let base = self.url.trim_end_matches('/');
-        let uri = base.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && uri.query().is_none());
-        if uri.is_none() {
-            let why = format!("--url={base:?} is no http address: write for example http://127.0.0.1:6060");
-            return Err(usage(why));
-        }
         let name = match self.kind {
             Kind::Cpu => "profile",
             Kind::Heap => "heap",
@@ -164,36 +138,7 @@ impl ProfileArgs {
         ];
         let pairs =
             pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}", percent::encode(value.as_deref()?))));
-        Ok(format!("{base}/debug/pprof/{name}?{}", pairs.collect::<Vec<_>>().join("&")))
-    }
-
-    async fn ask(&self, url: &str) -> Result<Vec<u8>, Failure> {
-        let unreachable = |error: reqwest::Error| {
-            let why = format!(
-                "cannot ask {}: {}; start phaselab serve, or name another address with --url",
-                self.url,
-                chain(&error.without_url())
-            );
-            Failure(EXIT_UNREACHABLE, why)
-        };
-        let limit = PATIENCE + Duration::try_from_secs_f64(self.seconds.unwrap_or(30.0)).unwrap_or_default();
-        let client = reqwest::Client::builder().timeout(limit).redirect(reqwest::redirect::Policy::none()).no_proxy();
-        let mut request = client.build().map_err(unreachable)?.get(url);
-        if let Some(file) = &self.token_file {
-            let token = Token::from_file(file)
-                .map_err(|(rule, fix)| Failure(EXIT_USAGE, format!("{} {rule}: {fix}", file.display())))?;
-            request = request.bearer_auth(token.reveal());
-        }
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(unreachable)?;
-        if status.is_success() {
-            return Ok(body.into());
-        }
-        let detail = serde_json::from_slice(&body).map(|refusal: Refusal| refusal.detail);
-        let detail = detail.unwrap_or_else(|_| format!("{url} is not served there: is it a diagnostics server?"));
-        let code = if status == 400 { EXIT_USAGE } else { EXIT_FAILED };
-        Err(Failure(code, format!("{} {detail}", status.as_u16())))
+        self.private.address(&format!("/debug/pprof/{name}?{}", pairs.collect::<Vec<_>>().join("&")))
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use span_profiler::tasks::spawn_named;
 use span_profiler::{Profiler, ProfilerGuard};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -21,6 +22,8 @@ use crate::diagnostics::{Diagnostics, Sources};
 use crate::error::{EXIT_FAILED, EXIT_USAGE, StartError, chain};
 use crate::http;
 use crate::telemetry::{self, Telemetry};
+use crate::workload::Workload;
+use crate::workload::scenarios::{Lab, Scenarios};
 
 /// Signals that come within this time of the first are taken for the same one.
 const SAME_SIGNAL: Duration = Duration::from_millis(50);
@@ -71,15 +74,25 @@ async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(),
             "a timing rule is broken: exemplars may name traces that are not kept"
         );
     }
+    let workload = Workload::new(config, &telemetry.instruments);
+    let lab = Lab::new(workload.clone(), &telemetry.instruments);
+    let scenarios = Scenarios::new(lab, &telemetry.instruments, Handle::current());
     let diagnostics = match (private, profiler) {
         (Some((listener, to)), Some(profiler)) => {
-            Some(start_diagnostics(listener, config, to, &telemetry, Sources::new(profiler))?)
+            let sources = Sources::new(profiler).with_scenarios(scenarios.clone());
+            Some(start_diagnostics(listener, config, to, &telemetry, sources)?)
         }
         _ => None,
     };
     tracing::info!(%address, url = format!("http://{address}/"), "listening");
 
-    let served = http::run(listener, config, &telemetry, signals.first()).await;
+    let stop = async {
+        signals.first().await;
+        // At once, because requests that are to finish may wait for what a scenario holds.
+        scenarios.close();
+    };
+    let served = http::run(listener, config, &telemetry, workload, stop).await;
+    scenarios.closed().await;
     if served.cut > 0 {
         tracing::warn!(connections = served.cut, limit = ?config.shutdown_timeout, "connections were cut");
     }

@@ -105,7 +105,7 @@ impl Ask {
     }
 }
 
-fn read(params: &mut Params, known: &[&str]) -> Ask {
+fn read(params: &mut Params<'_>, known: &[&str]) -> Ask {
     let tasks = known == TASKS;
     let html = known == PAGE;
     let seconds = params.get("seconds", None, "a number above 0 and up to 60, such as 30 or 0.25", |text| {
@@ -147,7 +147,7 @@ fn read(params: &mut Params, known: &[&str]) -> Ask {
 }
 
 /// Values that are good alone and not together.
-fn contradictions(params: &mut Params, ask: &Ask, known: &[&str]) {
+fn contradictions(params: &mut Params<'_>, ask: &Ask, known: &[&str]) {
     if ask.filter.since.is_some() {
         for name in ["seconds", "hz"] {
             if params.has(name) {

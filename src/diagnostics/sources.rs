@@ -11,6 +11,7 @@ use span_profiler::{CaptureError, Profiler};
 use crate::error::chain;
 use crate::http::problem::{Kind, Problem};
 use crate::telemetry::profiler::Reading;
+use crate::workload::scenarios::Scenarios;
 
 /// CPU samples per second where the client does not say: odd, so that it does not march with timers of the program.
 pub(super) const DEFAULT_HZ: u32 = 99;
@@ -22,6 +23,8 @@ pub struct Sources {
     profiler: Result<Profiler, Arc<str>>,
     /// Or why there are no heap profiles.
     heap: Result<Heap, Arc<str>>,
+    /// None where this process has none.
+    scenarios: Option<Scenarios>,
 }
 
 impl Sources {
@@ -29,7 +32,18 @@ impl Sources {
     #[must_use]
     pub fn new(profiler: Result<Profiler, Arc<str>>) -> Self {
         let heap = heap::start().map_err(|error| Arc::from(chain(&error)));
-        Self { profiler, heap }
+        Self { profiler, heap, scenarios: None }
+    }
+
+    /// Lets clients start and stop scenarios.
+    #[must_use]
+    pub fn with_scenarios(self, scenarios: Scenarios) -> Self {
+        Self { scenarios: Some(scenarios), ..self }
+    }
+
+    /// The scenarios of this process.
+    pub(super) fn scenarios(&self) -> Option<&Scenarios> {
+        self.scenarios.as_ref()
     }
 
     fn profiler(&self) -> Result<&Profiler, Problem> {

@@ -12,16 +12,16 @@ const MAX_FAULTS: usize = 16;
 
 /// The parameters of one request.
 #[derive(Debug)]
-pub struct Params {
+pub struct Params<'a> {
     given: Vec<(String, String)>,
-    known: &'static [&'static str],
+    known: &'a [&'static str],
     faults: Vec<ParameterFault>,
 }
 
-impl Params {
+impl<'a> Params<'a> {
     /// Splits and decodes a query; `known` are the names that the route has.
     #[must_use]
-    pub fn new(query: &str, known: &'static [&'static str]) -> Self {
+    pub fn new(query: &str, known: &'a [&'static str]) -> Self {
         let mut params = Self { given: Vec::new(), known, faults: Vec::new() };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -67,6 +67,8 @@ kinds! {
     SlowBody = 408, "slow_body", "The request body did not arrive in time";
     /// Another client takes a profile of the same kind.
     ProfileRunning = 409, "profile_running", "A profile of this kind is being taken";
+    /// The scenario runs already.
+    ScenarioRunning = 409, "scenario_running", "The scenario is running";
     /// The body is over the limit.
     BodyTooLarge = 413, "body_too_large", "The request body is too large";
     /// The name under which the server was asked is not its own.

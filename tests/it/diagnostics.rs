@@ -6,6 +6,7 @@ mod command;
 mod limits;
 mod pages;
 mod profiles;
+mod scenarios;
 mod traces;
 
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};

@@ -1,6 +1,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::error::EXIT_USAGE;
 
 #[derive(Parser)]
 struct Line {
