@@ -6,6 +6,7 @@ pub mod load;
 pub mod profile;
 pub mod serve;
 pub mod verify;
+pub mod worker;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Take a profile from the running service.
     Profile(profile::ProfileArgs),
+    /// Work on tasks, with mistakes to be found or without.
+    Worker(worker::WorkerArgs),
     /// Ask the backends whether every exemplar leads to its trace.
     Verify(verify::VerifyArgs),
 }
@@ -153,6 +156,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Load(args) => load::run(args).await,
         Command::Profile(args) => profile::run(args).await,
+        Command::Worker(args) => worker::run(args).await,
         Command::Verify(args) => verify::run(args).await,
     }
 }
