@@ -42,6 +42,6 @@ COPY --from=build /phaselab /usr/local/bin/phaselab
 ENV PHASELAB_LISTEN=0.0.0.0:8080 \
     PHASELAB_DATABASE=/var/lib/phaselab/phaselab.db
 USER 10001:10001
-EXPOSE 8080 6060
+EXPOSE 8080 6060 8081 6061 8082 6062
 ENTRYPOINT ["/usr/local/bin/phaselab"]
 CMD ["serve"]

@@ -8,6 +8,7 @@ pub mod profile;
 pub mod scenario;
 pub mod serve;
 pub mod verify;
+pub mod worker;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
     Profile(profile::ProfileArgs),
     /// List, start and stop the scenarios of the running service.
     Scenario(scenario::ScenarioArgs),
+    /// Work on tasks, with mistakes to be found or without.
+    Worker(worker::WorkerArgs),
     /// Ask the backends whether every exemplar leads to its trace.
     Verify(verify::VerifyArgs),
 }
@@ -158,6 +161,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Load(args) => load::run(args).await,
         Command::Profile(args) => profile::run(args).await,
         Command::Scenario(args) => scenario::run(args).await,
+        Command::Worker(args) => worker::run(args).await,
         Command::Verify(args) => verify::run(args).await,
     }
 }

@@ -13,6 +13,7 @@ pub mod percent;
 mod print;
 mod rules;
 mod source;
+pub mod worker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use print::print;
 pub(crate) use rules::span_export_timeout;
 pub use rules::{Rule, rules};
 pub use source::{Environment, Fault, Faults, Flag, ProcessEnvironment, Severity};
+pub use worker::{Role, WorkerKind, WorkerSettings};
 
 use source::Reader;
 
@@ -75,17 +77,27 @@ pub struct Config {
     pub diagnostics: Option<Diagnostics>,
     /// What the profiler keeps without being asked.
     pub profiler: ProfilerSettings,
+    /// How much a worker has to do; the service has no use for it.
+    pub worker: WorkerSettings,
     /// What the `OTEL_*` variables say.
     pub otel: Otel,
 }
 
 impl Config {
-    /// Reads the configuration; the second value lists what was ignored.
+    /// Reads the configuration of the service; the second value lists what was ignored.
     ///
     /// # Errors
     /// All faults that cannot be ignored, together with those that can.
     pub fn read(env: &dyn Environment, flags: &[Flag]) -> Result<(Self, Faults), Faults> {
-        let mut reader = Reader::new(env, flags);
+        Self::read_as(Role::Service, env, flags)
+    }
+
+    /// Reads the configuration of a process with this role.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_as(role: Role, env: &dyn Environment, flags: &[Flag]) -> Result<(Self, Faults), Faults> {
+        let mut reader = Reader::new(role, env, flags);
         let config = read_all(&mut reader);
         let faults = reader.into_faults();
         if faults.0.iter().any(|fault| fault.severity == Severity::Refused) {
@@ -132,6 +144,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
     };
     let diagnostics = diagnostics::diagnostics(reader);
     let profiler = diagnostics::profiler(reader);
+    let worker = worker::read(reader);
     let otel = otel::read(reader);
     let exemplars =
         reader.strict("PHASELAB_EXEMPLARS", otel.exemplars, ("is neither on nor off", "write on or off"), |text| {
@@ -153,6 +166,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         tail_sampling,
         diagnostics,
         profiler,
+        worker,
         otel,
     }
 }

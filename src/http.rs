@@ -3,7 +3,7 @@
 //! - [`route`] lists the routes; [`work`], [`metrics`], [`health`] and [`index`] answer them;
 //! - [`observe`] gives each request its span and its record, [`limits`] bounds it, [`traceparent`] reads its parent;
 //! - [`problem`] is the form of every refusal, [`params`] finds all faults of a query at once;
-//! - [`server`] accepts connections and stops gracefully.
+//! - [`server`] accepts connections and stops gracefully; [`worker`] is what a worker serves.
 
 pub mod health;
 pub mod index;
@@ -16,13 +16,14 @@ pub mod route;
 pub mod server;
 pub mod traceparent;
 pub mod work;
+pub mod worker;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{FromRef, Request};
 use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
@@ -55,6 +56,12 @@ pub struct App {
     workload: Workload,
     scrape: metrics::Scrape,
     health: Arc<ExportHealth>,
+}
+
+impl FromRef<App> for metrics::Scrape {
+    fn from_ref(app: &App) -> Self {
+        app.scrape.clone()
+    }
 }
 
 /// Serves requests until `shutdown` resolves, then lets those in flight finish within the configured limit.

@@ -9,6 +9,9 @@ pub const SCOPE: &str = "phaselab";
 /// The default `service.name` of the resource.
 pub const SERVICE_NAME: &str = "phaselab";
 
+/// The default `service.name` of a worker.
+pub const WORKER_SERVICE_NAME: &str = "phaselab-worker";
+
 /// Boundaries of the semantic conventions for HTTP durations, in seconds.
 pub const HTTP_BOUNDARIES: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
@@ -87,6 +90,22 @@ instruments! {
     APP_PHASE = "app.phase", "{phase}", "Whether the ramp is in this phase";
     /// Gauge, negative on the way down.
     APP_SCALING_RATE = "app.scaling.rate", "{task}", "Change of the ramp's target with its last tick of 100 ms";
+    /// Gauge by `worker_type`, as are all of the worker's.
+    WORKER_ACTIVE_TASKS = "worker.active.tasks", "{task}", "Tasks of the worker that are alive";
+    /// Gauge.
+    WORKER_ALLOCATED_MEMORY = "worker.allocated.memory", "By", "Memory that the worker has allocated and not freed";
+    /// Counter.
+    WORKER_ALLOCATIONS = "worker.allocations", "By", "Memory that the worker has ever allocated";
+    /// Counter.
+    WORKER_ALLOCATOR_PURGES = "worker.allocator.purges", "{purge}", "Times that the allocator gave pages back";
+    /// Counter by `operation`, of failed tasks too.
+    WORKER_TASKS_PROCESSED = "worker.tasks.processed", "{task}", "Tasks that the worker has processed";
+    /// Gauge.
+    WORKER_TASKS_IN_QUEUE = "worker.tasks.in_queue", "{task}", "Tasks that wait in the queue of the worker";
+    /// Histogram by `operation` with [`SECTION_BOUNDARIES`].
+    WORKER_TASK_PROCESSING_DURATION = "worker.task.processing.duration", "s", "Duration of one task of the worker";
+    /// Counter by `operation` and `error.type`.
+    WORKER_TASK_ERRORS = "worker.task.errors", "{error}", "Tasks of the worker that failed";
     /// Gauge by `result`, of `phaselab verify --watch` and not of the service.
     VERIFY_EXEMPLARS = "verify.exemplars", "{exemplar}", "Exemplars of the last round of questions by result";
 }
@@ -131,6 +150,12 @@ pub mod attribute {
     pub const SCENARIO: &str = "scenario";
     /// `phase` of the ramp: `increasing` or `decreasing`.
     pub const PHASE: &str = "phase";
+    /// `worker_type`: `bad` or `optimized`.
+    pub const WORKER_TYPE: &str = "worker_type";
+    /// `operation`: what a task of a worker does.
+    pub const OPERATION: &str = "operation";
+    /// `worker.task.id`: the number of a task, on its span alone.
+    pub const WORKER_TASK_ID: &str = "worker.task.id";
     /// `reason`: why a client was turned away, out of a closed set.
     pub const REASON: &str = "reason";
 }

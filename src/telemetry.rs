@@ -2,7 +2,8 @@
 //!
 //! - [`resource`] says who speaks;
 //! - [`traces`] builds the span pipeline, [`metrics`] the instruments and their one reader, [`process`] the instruments
-//!   of the process itself, [`profiler`] those of the profiler, [`observe`] those that other rooms are asked for;
+//!   of the process itself, [`profiler`] those of the profiler, [`worker`] those of a worker, [`observe`] those that other
+//!   rooms are asked for;
 //! - [`recent`] remembers the last requests;
 //! - [`export`] watches the exports and says once when they fail and once when they work again;
 //! - [`logs`] writes the lines;
@@ -18,6 +19,7 @@ pub mod profiler;
 pub mod recent;
 pub mod resource;
 pub mod traces;
+pub mod worker;
 
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use otel_exemplars::{Exemplars, Exposition};
 pub use export::{ExportHealth, ExportState};
 pub use guard::{Guard, Stopped};
 pub use metrics::Instruments;
+pub use worker::WorkerInstruments;
 
 use crate::config::Config;
 use crate::error::StartError;

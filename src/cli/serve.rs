@@ -17,11 +17,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{ConfigArgs, check};
-use crate::config::{self, Config, Faults, ProcessEnvironment, ProfilerSettings, Rule};
+use crate::config::{self, Config, Faults, Flag, ProcessEnvironment, ProfilerSettings, Role, Rule};
 use crate::diagnostics::{Diagnostics, Sources};
 use crate::error::{EXIT_FAILED, EXIT_USAGE, StartError, chain};
-use crate::http;
-use crate::telemetry::{self, Telemetry};
+use crate::http::{self, Served};
+use crate::telemetry::{self, Guard, Telemetry};
 use crate::workload::Workload;
 use crate::workload::scenarios::{Lab, Scenarios};
 
@@ -30,7 +30,16 @@ const SAME_SIGNAL: Duration = Duration::from_millis(50);
 
 /// Serves until a signal comes.
 pub async fn run(args: ConfigArgs) -> ExitCode {
-    let (config, ignored) = match Config::read(&ProcessEnvironment, &args.flags()) {
+    configured(Role::Service, &args.flags(), serve).await
+}
+
+/// Runs `body` with the configuration, unless that or a rule which the process itself relies on is broken.
+pub(super) async fn configured(
+    role: Role,
+    flags: &[Flag],
+    body: impl AsyncFnOnce(&Config, &Faults, &[Rule]) -> Result<(), StartError>,
+) -> ExitCode {
+    let (config, ignored) = match Config::read_as(role, &ProcessEnvironment, flags) {
         Ok(read) => read,
         Err(faults) => {
             check::report(&faults);
@@ -44,7 +53,7 @@ pub async fn run(args: ConfigArgs) -> ExitCode {
         }
         return ExitCode::from(EXIT_USAGE);
     }
-    match serve(&config, &ignored, &broken).await {
+    match body(&config, &ignored, &broken).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", chain(&error));
@@ -63,17 +72,7 @@ async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(),
     telemetry::logs::install(config, telemetry.tracer.clone())?;
     // Dropped last, when nobody asks any more.
     let (profiler, _profiling) = private.is_some().then(|| start_profiler(&config.profiler)).unzip();
-    for fault in &ignored.0 {
-        tracing::warn!(%fault, "a variable is ignored");
-    }
-    for Rule { text, numbers, fix, .. } in broken {
-        tracing::warn!(
-            rule = text,
-            numbers,
-            fix,
-            "a timing rule is broken: exemplars may name traces that are not kept"
-        );
-    }
+    warn(ignored, broken);
     let workload = Workload::new(config, &telemetry.instruments);
     let lab = Lab::new(workload.clone(), &telemetry.instruments);
     let scenarios = Scenarios::new(lab, &telemetry.instruments, Handle::current());
@@ -86,16 +85,42 @@ async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(),
     };
     tracing::info!(%address, url = format!("http://{address}/"), "listening");
 
-    let stop = async {
+    let stopping = async {
         signals.first().await;
         // At once, because requests that are to finish may wait for what a scenario holds.
         scenarios.close();
     };
-    let served = http::run(listener, config, &telemetry, workload, stop).await;
+    let served = http::run(listener, config, &telemetry, workload, stopping).await;
     scenarios.closed().await;
+    warn_cut(served, config);
+    stop(diagnostics, guard, config.shutdown_timeout).await;
+    Ok(())
+}
+
+/// Says what of the configuration does not hold.
+pub(super) fn warn(ignored: &Faults, broken: &[Rule]) {
+    for fault in &ignored.0 {
+        tracing::warn!(%fault, "a variable is ignored");
+    }
+    for Rule { text, numbers, fix, .. } in broken {
+        tracing::warn!(
+            rule = text,
+            numbers,
+            fix,
+            "a timing rule is broken: exemplars may name traces that are not kept"
+        );
+    }
+}
+
+/// Says whether clients were turned away in the midst of an answer.
+pub(super) fn warn_cut(served: Served, config: &Config) {
     if served.cut > 0 {
         tracing::warn!(connections = served.cut, limit = ?config.shutdown_timeout, "connections were cut");
     }
+}
+
+/// Stops what is around the work, in the order in which it is needed.
+pub(super) async fn stop(diagnostics: Option<Diagnostics>, guard: Guard, limit: Duration) {
     // Until here, so that a service that does not stop can be looked at.
     if let Some(diagnostics) = diagnostics {
         let stopped = tokio::task::spawn_blocking(|| diagnostics.stop()).await;
@@ -103,14 +128,12 @@ async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(),
             tracing::warn!(%error, "the diagnostics have failed");
         }
     }
-    let limit = config.shutdown_timeout;
     let stopped = tokio::task::spawn_blocking(move || guard.stop(limit)).await;
     stopped.expect("stopping the telemetry does not panic").log();
-    Ok(())
 }
 
 /// Bound before anything starts, so that a taken port is known at once.
-fn bind_private(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+pub(super) fn bind_private(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
     std::net::TcpListener::bind(address).map_err(|source| StartError::Listen {
         variable: "PHASELAB_DIAGNOSTICS_LISTEN (or to off)",
         address,
@@ -119,7 +142,7 @@ fn bind_private(address: SocketAddr) -> Result<std::net::TcpListener, StartError
 }
 
 /// Starts the profiler, or says why there is none: the service does its work all the same.
-fn start_profiler(settings: &ProfilerSettings) -> (Result<Profiler, Arc<str>>, Option<ProfilerGuard>) {
+pub(super) fn start_profiler(settings: &ProfilerSettings) -> (Result<Profiler, Arc<str>>, Option<ProfilerGuard>) {
     let builder = Profiler::builder()
         .with_recorder_hz(settings.hz)
         .with_recorder_window(settings.window)
@@ -134,7 +157,7 @@ fn start_profiler(settings: &ProfilerSettings) -> (Result<Profiler, Arc<str>>, O
     }
 }
 
-fn start_diagnostics(
+pub(super) fn start_diagnostics(
     listener: std::net::TcpListener,
     config: &Config,
     to: &config::Diagnostics,
@@ -149,18 +172,18 @@ fn start_diagnostics(
 }
 
 /// The signals that stop the service.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Resolves with the first signal; the second one ends the process.
-    async fn first(mut self) {
+    pub(super) async fn first(mut self) {
         let (first, came) = oneshot::channel();
         spawn_named("signals", async move {
             let signal = self.next().await;

@@ -56,6 +56,9 @@ fn diagnostics(config: &Config, line: &mut impl FnMut(&str, &str)) {
     line("PHASELAB_PROFILER_HZ", &config.profiler.hz.to_string());
     line("PHASELAB_PROFILER_WINDOW", &format(config.profiler.window));
     line("PHASELAB_PROFILER_BYTES", &config.profiler.bytes.to_string());
+    line("PHASELAB_WORKER_TASKS", &config.worker.tasks.to_string());
+    line("PHASELAB_WORKER_WORKERS", &config.worker.workers.to_string());
+    line("PHASELAB_WORKER_DURATION", &format(config.worker.duration));
 }
 
 fn otel(config: &Config, line: &mut impl FnMut(&str, &str)) {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 
+use super::worker::Role;
+
 /// Where variables come from: the process, or a map in tests.
 pub trait Environment {
     /// The value of a variable, if it is set.
@@ -93,14 +95,20 @@ impl std::error::Error for Faults {}
 
 /// Looks values up and collects what is wrong with them.
 pub(super) struct Reader<'a> {
+    role: Role,
     env: &'a dyn Environment,
     flags: &'a [Flag],
     faults: Vec<Fault>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(env: &'a dyn Environment, flags: &'a [Flag]) -> Self {
-        Self { env, flags, faults: Vec::new() }
+    pub(super) fn new(role: Role, env: &'a dyn Environment, flags: &'a [Flag]) -> Self {
+        Self { role, env, flags, faults: Vec::new() }
+    }
+
+    /// What the process is.
+    pub(super) fn role(&self) -> Role {
+        self.role
     }
 
     pub(super) fn into_faults(self) -> Faults {
@@ -112,8 +120,12 @@ impl<'a> Reader<'a> {
         self.faults.iter().filter(|fault| fault.severity == Severity::Refused).count()
     }
 
-    /// The text of a variable; empty means unset, as the specification has it.
+    /// The text of a variable, or of the role's default; empty means unset, as the specification has it.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.given(name).or_else(|| self.role.default_of(name).map(str::to_owned))
+    }
+
+    fn given(&mut self, name: &str) -> Option<String> {
         if let Some(flag) = self.flags.iter().find(|flag| flag.variable == name) {
             return Some(flag.value.clone());
         }

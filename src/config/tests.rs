@@ -323,3 +323,32 @@ fn diagnostics_are_printed_and_the_token_is_withheld() {
     }
     assert!(!text.contains("0123456789abcdef"));
 }
+
+#[test]
+fn a_worker_has_defaults_of_its_own_and_listens_to_the_same_variables() {
+    let read = |kind, variables: &[(&'static str, &'static str)]| {
+        let env: HashMap<&str, &str> = variables.iter().copied().collect();
+        Config::read_as(Role::Worker(kind), &env, &[]).unwrap().0
+    };
+    for (kind, ports) in [(WorkerKind::Bad, [8081, 6061]), (WorkerKind::Optimized, [8082, 6062])] {
+        let config = read(kind, &[]);
+        let diagnostics = config.diagnostics.unwrap();
+        assert_eq!([config.listen.port(), diagnostics.listen.port()], ports);
+        assert!(diagnostics.peers.is_empty(), "it would ask itself: {:?}", diagnostics.peers);
+        assert_eq!((config.otel.service_name.as_str(), config.database), ("phaselab-worker", Database::Memory));
+        let hours = Duration::from_secs(48 * 3_600);
+        assert_eq!(config.worker, WorkerSettings { tasks: 100_000, workers: 50, duration: hours });
+    }
+    let config = read(
+        WorkerKind::Bad,
+        &[
+            ("PHASELAB_LISTEN", "127.0.0.1:1"),
+            ("PHASELAB_DIAGNOSTICS_PEERS", "http://a:1"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=mine"),
+            ("PHASELAB_WORKER_WORKERS", "7"),
+        ],
+    );
+    assert_eq!((config.listen.port(), config.worker.workers), (1, 7));
+    assert_eq!(config.diagnostics.unwrap().peers, ["http://a:1"]);
+    assert_eq!(config.otel.service_name, "mine");
+}

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse as _, Response};
 use otel_exemplars::Exposition;
 use tokio::sync::Semaphore;
 
-use super::App;
 use super::problem::{Kind, Problem};
 
 /// Pages that are written at once. Each takes a blocking thread and holds a page; further scrapes wait.
@@ -28,12 +27,12 @@ impl Scrape {
 }
 
 /// Writes the page in the format that `Accept` asks for.
-pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn metrics(State(scrape): State<Scrape>, headers: HeaderMap) -> Result<Response, Problem> {
     let disabled = || Problem::new(Kind::NotFound, "the SDK is disabled by OTEL_SDK_DISABLED: there are no metrics");
-    let exposition = app.scrape.exposition.ok_or_else(disabled)?;
+    let exposition = scrape.exposition.ok_or_else(disabled)?;
     let accept: Vec<_> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let accept = (!accept.is_empty()).then(|| accept.join(","));
-    let writer = app.scrape.writers.acquire_owned().await;
+    let writer = scrape.writers.acquire_owned().await;
     let render = move || {
         let _writer = writer;
         exposition.render(accept.as_deref())

@@ -10,7 +10,7 @@ use opentelemetry_otlp::{Compression as Otlp, WithExportConfig, WithHttpConfig, 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use otel_exemplars::{BoundCounter, BoundHistogram, ExemplarMeter, Exemplars, Exposition, Histogram};
+use otel_exemplars::{BoundCounter, BoundHistogram, Counter, ExemplarMeter, Exemplars, Exposition, Histogram};
 
 use super::export::{Discard, ExportHealth, Signal, Watched};
 use super::profiler::{self, Reading};
@@ -95,18 +95,12 @@ impl Instruments {
         let scope = InstrumentationScope::builder(names::SCOPE).with_version(env!("CARGO_PKG_VERSION")).build();
         let meter = exemplars.meter(provider, scope);
         let section_duration = histogram(&meter, names::SECTION_DURATION, names::SECTION_BOUNDARIES);
-        let iterations = names::WORK_LOOP_ITERATIONS;
         let active_requests = Arc::new(ActiveRequests::default());
         active_requests.register(meter.inner());
         Self {
             http_duration: histogram(&meter, names::HTTP_SERVER_REQUEST_DURATION, names::HTTP_BOUNDARIES),
             active_requests,
-            loop_iterations: meter
-                .u64_counter(iterations.name)
-                .with_unit(iterations.unit)
-                .with_description(iterations.description)
-                .build()
-                .bind(&[]),
+            loop_iterations: counter(&meter, names::WORK_LOOP_ITERATIONS).bind(&[]),
             db_duration: histogram(&meter, names::DB_CLIENT_OPERATION_DURATION, names::DB_BOUNDARIES),
             sections: Section::ALL
                 .map(|section| section_duration.bind(&[KeyValue::new(attribute::SECTION, section.name())])),
@@ -125,13 +119,22 @@ impl Instruments {
         profiler::observe(self.meter(), reading);
     }
 
+    /// The meter of instruments with exemplars.
+    pub(super) fn exemplar_meter(&self) -> &ExemplarMeter {
+        &self.meter
+    }
+
     /// The SDK's meter, for instruments without exemplars.
     pub(super) fn meter(&self) -> &Meter {
         self.meter.inner()
     }
 }
 
-fn histogram(meter: &ExemplarMeter, instrument: Instrument, boundaries: &[f64]) -> Histogram {
+pub(super) fn counter(meter: &ExemplarMeter, instrument: Instrument) -> Counter {
+    meter.u64_counter(instrument.name).with_unit(instrument.unit).with_description(instrument.description).build()
+}
+
+pub(super) fn histogram(meter: &ExemplarMeter, instrument: Instrument, boundaries: &[f64]) -> Histogram {
     meter
         .f64_histogram(instrument.name)
         .with_unit(instrument.unit)

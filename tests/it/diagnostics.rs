@@ -44,7 +44,7 @@ impl Private {
     }
 }
 
-fn send_to(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> TcpStream {
+pub(crate) fn send_to(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> TcpStream {
     let host = if headers.iter().any(|(name, _)| *name == "Host") { "" } else { "Host: localhost:6060\r\n" };
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     send(address, format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}\r\n").as_bytes())

@@ -15,3 +15,4 @@ mod parents;
 mod shutdown;
 mod telemetry;
 mod work;
+mod worker;

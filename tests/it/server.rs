@@ -72,6 +72,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that exports nothing and keeps its rows in memory, unless `variables` say otherwise.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_as(&[], variables)
+    }
+
+    /// The same with arguments, for the command that they name.
+    pub(crate) fn start_as(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let defaults = [
             ("PHASELAB_LISTEN", "127.0.0.1:0"),
             ("PHASELAB_DATABASE", ":memory:"),
@@ -80,6 +85,7 @@ impl Server {
             ("OTEL_METRICS_EXPORTER", "none"),
         ];
         let mut child = command(&defaults)
+            .args(arguments)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

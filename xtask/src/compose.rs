@@ -198,12 +198,14 @@ fn command(repo: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn ready_urls(ports: &Ports) -> [(&'static str, String); 4] {
+fn ready_urls(ports: &Ports) -> [(&'static str, String); 6] {
     [
         (TraceStore::Tempo.name(), format!("http://127.0.0.1:{}/ready", ports.tempo)),
         ("prometheus", format!("http://127.0.0.1:{}/-/ready", ports.prometheus)),
         ("collector", format!("http://127.0.0.1:{}/", ports.collector_health)),
         ("phaselab", format!("http://127.0.0.1:{}/readyz", ports.http)),
+        ("worker-bad", format!("http://127.0.0.1:{}/readyz", ports.worker_bad)),
+        ("worker-optimized", format!("http://127.0.0.1:{}/readyz", ports.worker_optimized)),
     ]
 }
 

@@ -18,6 +18,14 @@ pub struct Ports {
     pub http: u16,
     /// The service's diagnostics.
     pub diagnostics: u16,
+    /// The worker with mistakes.
+    pub worker_bad: u16,
+    /// Its diagnostics.
+    pub worker_bad_diagnostics: u16,
+    /// The worker without.
+    pub worker_optimized: u16,
+    /// Its diagnostics.
+    pub worker_optimized_diagnostics: u16,
     /// Prometheus.
     pub prometheus: u16,
     /// The collector's OTLP over gRPC.
@@ -47,6 +55,10 @@ impl Default for Ports {
         Self {
             http: 8080,
             diagnostics: 6060,
+            worker_bad: 8081,
+            worker_bad_diagnostics: 6061,
+            worker_optimized: 8082,
+            worker_optimized_diagnostics: 6062,
             prometheus: 9090,
             otlp_grpc: 4317,
             otlp_http: 4318,
@@ -67,6 +79,8 @@ impl Default for Ports {
 pub enum Owner {
     /// The service itself.
     Service,
+    /// The two workers.
+    Workers,
     /// A program that is part of every stack.
     Always,
     /// Only this trace store.
@@ -101,6 +115,20 @@ macro_rules! variable {
 pub const VARIABLES: &[Variable] = &[
     variable!("PHASELAB_HTTP_PORT", "phaselab", Owner::Service, http),
     variable!("PHASELAB_DIAGNOSTICS_PORT", "phaselab, diagnostics", Owner::Service, diagnostics),
+    variable!("PHASELAB_WORKER_BAD_PORT", "worker-bad", Owner::Workers, worker_bad),
+    variable!(
+        "PHASELAB_WORKER_BAD_DIAGNOSTICS_PORT",
+        "worker-bad, diagnostics",
+        Owner::Workers,
+        worker_bad_diagnostics
+    ),
+    variable!("PHASELAB_WORKER_OPTIMIZED_PORT", "worker-optimized", Owner::Workers, worker_optimized),
+    variable!(
+        "PHASELAB_WORKER_OPTIMIZED_DIAGNOSTICS_PORT",
+        "worker-optimized, diagnostics",
+        Owner::Workers,
+        worker_optimized_diagnostics
+    ),
     variable!("PHASELAB_PROMETHEUS_PORT", "Prometheus", Owner::Always, prometheus),
     variable!("PHASELAB_OTLP_GRPC_PORT", "collector, OTLP over gRPC", Owner::Always, otlp_grpc),
     variable!("PHASELAB_OTLP_HTTP_PORT", "collector, OTLP over HTTP", Owner::Always, otlp_http),
@@ -218,7 +246,7 @@ mod tests {
         );
         assert!(error.contains("PHASELAB_JAEGER_ADMIN_PORT"), "{error}");
         assert!(!error.contains("TEMPO"), "a port that is not used is not reported: {error}");
-        assert_eq!(error.lines().count(), 1 + 11);
+        assert_eq!(error.lines().count(), 1 + 15);
     }
 
     #[test]

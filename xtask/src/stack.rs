@@ -153,9 +153,12 @@ impl Stack {
     /// If a program does not end.
     pub fn stop(mut self, progress: &mut Progress) -> anyhow::Result<Vec<&'static str>> {
         let mut killed = Vec::new();
-        for group in
-            [&[Name::Verify][..], &[Name::Phaselab], &[Name::Collector], &[Name::Prometheus, Name::Tempo, Name::Jaeger]]
-        {
+        for group in [
+            &[Name::Verify][..],
+            &[Name::Phaselab, Name::WorkerBad, Name::WorkerOptimized],
+            &[Name::Collector],
+            &[Name::Prometheus, Name::Tempo, Name::Jaeger],
+        ] {
             let (mut stopping, rest): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.running).into_iter().partition(|r| group.contains(&r.name));
             self.running = rest;

@@ -53,6 +53,7 @@ pub fn up(settings: &Settings, repo: &Path, progress: &mut Progress) -> anyhow::
         service: None,
         protocol: settings.protocol,
         watch: way == Way::Native,
+        workers: way == Way::Native,
         overlays: settings.overlays.clone(),
         env: BTreeMap::new(),
         env_remove: settings.otel_variables.clone(),
@@ -208,6 +209,8 @@ fn urls(state: &State) -> Vec<(&'static str, String)> {
     if state.way == Way::Single {
         return urls;
     }
+    urls.push(("worker, bad", url(ports.worker_bad_diagnostics, "/debug/pprof/")));
+    urls.push(("  optimized", url(ports.worker_optimized_diagnostics, "/debug/pprof/")));
     urls.push(("Prometheus", url(ports.prometheus, "/api/v1/query_exemplars")));
     match state.stack.store() {
         Some(TraceStore::Jaeger) => urls.push(("Jaeger", url(ports.jaeger, "/api/v3/traces/<id>"))),

@@ -2,7 +2,6 @@
 
 use crate::config::percent;
 use crate::config::source::Reader;
-use crate::names;
 
 /// `OTEL_SERVICE_NAME` wins over `service.name` among the attributes; one bad pair discards the whole list.
 pub(super) fn read(reader: &mut Reader<'_>) -> (String, Vec<(String, String)>) {
@@ -17,7 +16,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> (String, Vec<(String, String)>) {
     );
     let named = attributes.iter().rposition(|(key, _)| key == "service.name").map(|index| attributes.remove(index).1);
     attributes.retain(|(key, _)| key != "service.name");
-    let name = reader.text("OTEL_SERVICE_NAME").or(named).unwrap_or_else(|| names::SERVICE_NAME.to_owned());
+    let name = reader.text("OTEL_SERVICE_NAME").or(named).unwrap_or_else(|| reader.role().service_name().to_owned());
     (name, attributes)
 }
 

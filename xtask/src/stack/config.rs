@@ -25,6 +25,10 @@ pub struct StackConfig {
     pub protocol: Protocol,
     /// Whether `phaselab verify --watch` runs beside the service.
     pub watch: bool,
+    /// Whether the two workers run beside the service.
+    // A stack that an earlier version has started has none.
+    #[serde(default)]
+    pub workers: bool,
     /// Configuration files laid over the collector's own.
     pub overlays: Vec<PathBuf>,
     /// Variables for every program, on top of the inherited ones: sampling percentage, waits, ...
@@ -67,6 +71,9 @@ impl StackConfig {
         }
         if let Some(service) = &self.service {
             parts.push((Name::Phaselab, service.clone()));
+            if self.workers {
+                parts.extend(Name::WORKERS.map(|name| (name, service.clone())));
+            }
             if self.watch {
                 parts.push((Name::Verify, service.clone()));
             }
@@ -88,6 +95,7 @@ impl StackConfig {
         match owner {
             Owner::Always => self.programs.is_some(),
             Owner::Service => self.service.is_some(),
+            Owner::Workers => self.service.is_some() && self.workers,
             Owner::Store(store) => self.store() == Some(store),
         }
     }

@@ -22,11 +22,18 @@ pub enum Name {
     Collector,
     /// The service.
     Phaselab,
+    /// `phaselab worker --kind bad`.
+    WorkerBad,
+    /// `phaselab worker --kind optimized`.
+    WorkerOptimized,
     /// `phaselab verify --watch`.
     Verify,
 }
 
 impl Name {
+    /// The workers.
+    pub const WORKERS: [Self; 2] = [Self::WorkerBad, Self::WorkerOptimized];
+
     /// Its name in messages, pid files and logs.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -36,6 +43,8 @@ impl Name {
             Self::Prometheus => "prometheus",
             Self::Collector => "collector",
             Self::Phaselab => "phaselab",
+            Self::WorkerBad => "worker-bad",
+            Self::WorkerOptimized => "worker-optimized",
             Self::Verify => "verify",
         }
     }
@@ -65,6 +74,8 @@ pub(super) fn launch(config: &StackConfig, name: Name, program: &Path) -> Launch
         Name::Prometheus => prometheus(config),
         Name::Collector => collector(config),
         Name::Phaselab => phaselab(config, name, &["serve"]),
+        Name::WorkerBad => worker(config, name, "bad"),
+        Name::WorkerOptimized => worker(config, name, "optimized"),
         Name::Verify => phaselab(config, name, &["verify", "--watch"]),
     };
     launch.program = program.to_path_buf();
@@ -181,6 +192,11 @@ fn collector(config: &StackConfig) -> Launch {
 
 fn phaselab(config: &StackConfig, name: Name, args: &[&str]) -> Launch {
     let mut env = client_env(config);
+    if config.workers {
+        // It asks them for traces that it has no samples of.
+        let peers = Name::WORKERS.map(|worker| format!("http://127.0.0.1:{}", worker_ports(config, worker)[1]));
+        env.insert("PHASELAB_DIAGNOSTICS_PEERS".to_owned(), peers.join(","));
+    }
     env.insert("PHASELAB_DATABASE".to_owned(), config.root.join("data/phaselab.db").display().to_string());
     // With a collector of its own, nothing inherited may lead the service elsewhere: these would
     // outrank the endpoint and the protocol above.
@@ -201,6 +217,29 @@ fn phaselab(config: &StackConfig, name: Name, args: &[&str]) -> Launch {
         // Its own limit for shutting down is 10 s by default.
         stop_within: Duration::from_secs(20),
     }
+}
+
+/// The worker's own port and that of its diagnostics.
+fn worker_ports(config: &StackConfig, name: Name) -> [u16; 2] {
+    let ports = &config.ports;
+    match name {
+        Name::WorkerBad => [ports.worker_bad, ports.worker_bad_diagnostics],
+        _ => [ports.worker_optimized, ports.worker_optimized_diagnostics],
+    }
+}
+
+fn worker(config: &StackConfig, name: Name, kind: &str) -> Launch {
+    let mut launch = phaselab(config, name, &["worker", "--kind", kind]);
+    let [own, diagnostics] = worker_ports(config, name);
+    launch.env.extend(variables([
+        ("PHASELAB_LISTEN", format!("127.0.0.1:{own}")),
+        ("PHASELAB_DIAGNOSTICS_LISTEN", format!("127.0.0.1:{diagnostics}")),
+        ("PHASELAB_DIAGNOSTICS_PEERS", "none".to_owned()),
+    ]));
+    // That name is meant for the service.
+    launch.env_remove.push("OTEL_SERVICE_NAME".to_owned());
+    launch.ready = Some(format!("http://127.0.0.1:{own}/readyz"));
+    launch
 }
 
 /// The variables that lead any `phaselab` command to this stack.

@@ -20,6 +20,7 @@ fn config(store: TraceStore, root: &Path) -> StackConfig {
         service: Some("/s".into()),
         protocol: Protocol::Grpc,
         watch: true,
+        workers: true,
         overlays: vec!["otel-collector/tests/strip-mark.yaml".into()],
         env: BTreeMap::from([("PHASELAB_SAMPLING_PERCENTAGE".to_owned(), "1".to_owned())]),
         env_remove: vec!["OTEL_TRACES_SAMPLER".to_owned()],
@@ -40,8 +41,10 @@ fn args(launch: &Launch) -> String {
 fn senders_start_after_the_stores_and_the_watcher_last() {
     let labels: Vec<_> =
         config(TraceStore::Tempo, Path::new("/r")).parts().into_iter().map(|(name, _)| name.label()).collect();
-    assert_eq!(labels, ["tempo", "prometheus", "collector", "phaselab", "verify"]);
-    let alone = StackConfig { programs: None, watch: false, ..config(TraceStore::Tempo, Path::new("/r")) };
+    let services = ["phaselab", "worker-bad", "worker-optimized", "verify"];
+    assert_eq!(labels, [&["tempo", "prometheus", "collector"], &services[..]].concat());
+    let alone =
+        StackConfig { programs: None, watch: false, workers: false, ..config(TraceStore::Tempo, Path::new("/r")) };
     assert_eq!(alone.parts().len(), 1);
 }
 
@@ -112,10 +115,31 @@ fn the_service_exports_to_this_stack_over_the_chosen_protocol() {
 
 #[test]
 fn alone_the_service_keeps_the_exporters_its_user_has_chosen() {
-    let config = StackConfig { programs: None, watch: false, ..config(TraceStore::Jaeger, Path::new("/r")) };
+    let config =
+        StackConfig { programs: None, watch: false, workers: false, ..config(TraceStore::Jaeger, Path::new("/r")) };
     let service = &launches(&config)["phaselab"];
     assert!(!service.env.keys().any(|name| name.starts_with("OTEL_")), "{:?}", service.env);
     assert!(service.env_remove.is_empty());
+}
+
+#[test]
+fn each_worker_has_ports_of_its_own_and_the_service_asks_both() {
+    let config = config(TraceStore::Tempo, Path::new("/r"));
+    let launches = launches(&config);
+    let ports = &config.ports;
+    for (label, own, diagnostics) in [
+        ("worker-bad", ports.worker_bad, ports.worker_bad_diagnostics),
+        ("worker-optimized", ports.worker_optimized, ports.worker_optimized_diagnostics),
+    ] {
+        let worker = &launches[label];
+        assert_eq!(args(worker), format!("worker --kind {}", label.strip_prefix("worker-").unwrap()));
+        assert_eq!(worker.env["PHASELAB_LISTEN"], format!("127.0.0.1:{own}"));
+        assert_eq!(worker.env["PHASELAB_DIAGNOSTICS_LISTEN"], format!("127.0.0.1:{diagnostics}"));
+        assert!(worker.ready.as_ref().unwrap().contains(&own.to_string()));
+        assert!(worker.env_remove.contains(&"OTEL_SERVICE_NAME".to_owned()), "it would be the service's");
+        let peers = &launches["phaselab"].env["PHASELAB_DIAGNOSTICS_PEERS"];
+        assert!(peers.contains(&diagnostics.to_string()), "{peers}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ const RESIDENT: u64 = 1024 * 1024 * 1024;
 #[test]
 fn the_first_exemplar_resolves_in_30_s_and_the_stack_fits_in_1_gib() {
     let start = Instant::now();
-    let lab = Lab::start(Options { serve: true, watch: true, ..Options::default() });
+    let lab = Lab::start(Options { serve: true, watch: true, workers: true, ..Options::default() });
     let up = start.elapsed();
     let traffic = Traffic::start(&lab, FAST, 20);
     let port = lab.stack.config().ports.prometheus;

@@ -33,6 +33,8 @@ pub(super) struct Options {
     pub(super) serve: bool,
     /// Whether `phaselab verify --watch` runs beside the service.
     pub(super) watch: bool,
+    /// Whether the two workers run beside the service.
+    pub(super) workers: bool,
     pub(super) protocol: Option<Protocol>,
 }
 
@@ -156,6 +158,7 @@ pub(super) fn config(root: &Path, options: Options) -> StackConfig {
         service: options.serve.then(|| build::service::build(&repo(), &settings, &mut Progress::silent()).unwrap()),
         protocol: options.protocol.unwrap_or(Protocol::Grpc),
         watch: options.watch,
+        workers: options.workers,
         overlays: options.overlays.iter().map(PathBuf::from).collect(),
         env: options
             .env

@@ -28,7 +28,7 @@ mod hooks;
 mod lock;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use {
-    ctl::{SUPPORTED, facts, interval, is_global, purge, refresh, set_active, size},
+    ctl::{SUPPORTED, facts, interval, is_global, purge, purges, refresh, requested, set_active, size},
     hooks::{install, probe, restore_backtrace, tables, uninstall},
 };
 
@@ -36,8 +36,8 @@ pub(crate) use {
 mod unsupported;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) use unsupported::{
-    SUPPORTED, facts, install, interval, is_global, probe, purge, refresh, restore_backtrace, set_active, size, tables,
-    uninstall,
+    SUPPORTED, facts, install, interval, is_global, probe, purge, purges, refresh, requested, restore_backtrace,
+    set_active, size, tables, uninstall,
 };
 
 /// A control of jemalloc that failed, with the error number that it gave.

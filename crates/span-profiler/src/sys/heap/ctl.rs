@@ -17,6 +17,8 @@ pub(crate) const SUPPORTED: bool = true;
 /// # Safety
 /// Every bit pattern that jemalloc stores for such a control is a value of the type.
 pub(super) unsafe trait Value: Copy + Default {}
+// SAFETY: C's `unsigned`, a plain number.
+unsafe impl Value for u32 {}
 // SAFETY: plain numbers.
 unsafe impl Value for u64 {}
 // SAFETY: `size_t`, a plain number.
@@ -38,6 +40,26 @@ pub(super) fn read<T: Value>(name: &'static CStr) -> Result<T, CtlError> {
     let code = unsafe {
         jemalloc::mallctl(name.as_ptr(), ptr::from_mut(&mut value).cast::<c_void>(), &raw mut len, ptr::null_mut(), 0)
     };
+    if code == 0 { Ok(value) } else { Err(CtlError { name, code }) }
+}
+
+/// Reads a control of a series: `name` has zeros where the series are counted, `indices` say which of its parts to replace.
+fn read_at<T: Value>(name: &'static CStr, indices: &[(usize, usize)]) -> Result<T, CtlError> {
+    let mut mib = [0_usize; 8];
+    let mut parts = mib.len();
+    // SAFETY: jemalloc writes at most `parts` numbers into `mib`, which has room for them, and says in `parts` how many.
+    let code = unsafe { jemalloc::mallctlnametomib(name.as_ptr(), mib.as_mut_ptr(), &raw mut parts) };
+    if code != 0 {
+        return Err(CtlError { name, code });
+    }
+    for (part, index) in indices {
+        mib[*part] = *index;
+    }
+    let mut value = T::default();
+    let mut len = size_of::<T>();
+    let old = ptr::from_mut(&mut value).cast::<c_void>();
+    // SAFETY: as in `read`; an index that jemalloc does not have is answered with ENOENT.
+    let code = unsafe { jemalloc::mallctlbymib(mib.as_ptr(), parts, old, &raw mut len, ptr::null_mut(), 0) };
     if code == 0 { Ok(value) } else { Err(CtlError { name, code }) }
 }
 
@@ -88,11 +110,13 @@ pub(crate) fn set_active(active: bool) -> Result<(), CtlError> {
     write(c"prof.active", active)
 }
 
+/// `MALLCTL_ARENAS_ALL` (`jemalloc_macros.h`): in the place of an arena's number, all of them together.
+const ALL_ARENAS: usize = 4_096;
+
 /// Gives unused memory back to the system.
 pub(crate) fn purge() -> Result<(), CtlError> {
     // Refused where the program has switched these caches off (`tcache:false`); then there is nothing in them.
     let _ = call(c"thread.tcache.flush");
-    // 4096 is MALLCTL_ARENAS_ALL (`jemalloc_macros.h`).
     call(c"arena.4096.purge")
 }
 
@@ -104,4 +128,27 @@ pub(crate) fn refresh() -> Result<(), CtlError> {
 /// A statistic in bytes.
 pub(crate) fn size(name: &'static CStr) -> Result<u64, CtlError> {
     read::<usize>(name).map(|bytes| bytes as u64)
+}
+
+/// Bytes that were ever asked for, rounded up as jemalloc does. A thread's requests are counted when its cache is filled,
+/// flushed or collected.
+pub(crate) fn requested() -> Result<u64, CtlError> {
+    let small = sum_of(c"arenas.nbins", c"arenas.bin.0.size", c"stats.arenas.0.bins.0.nrequests")?;
+    let large = sum_of(c"arenas.nlextents", c"arenas.lextent.0.size", c"stats.arenas.0.lextents.0.nrequests")?;
+    Ok(small.wrapping_add(large))
+}
+
+/// Requests of all size classes of a kind, each times its size.
+fn sum_of(classes: &'static CStr, size: &'static CStr, requests: &'static CStr) -> Result<u64, CtlError> {
+    (0..read::<u32>(classes)? as usize).try_fold(0_u64, |sum, class| {
+        let size = read_at::<usize>(size, &[(2, class)])? as u64;
+        let requests = read_at::<u64>(requests, &[(2, ALL_ARENAS), (4, class)])?;
+        Ok(sum.wrapping_add(size.wrapping_mul(requests)))
+    })
+}
+
+/// Sweeps that gave pages back to the system.
+pub(crate) fn purges() -> Result<u64, CtlError> {
+    let sweeps = |name| read_at::<u64>(name, &[(2, ALL_ARENAS)]);
+    Ok(sweeps(c"stats.arenas.0.dirty_npurge")?.wrapping_add(sweeps(c"stats.arenas.0.muzzy_npurge")?))
 }

@@ -38,6 +38,14 @@ pub(crate) fn size(_: &'static CStr) -> Result<u64, CtlError> {
     Err(NONE)
 }
 
+pub(crate) fn requested() -> Result<u64, CtlError> {
+    Err(NONE)
+}
+
+pub(crate) fn purges() -> Result<u64, CtlError> {
+    Err(NONE)
+}
+
 pub(crate) fn install(_: u64, _: Limits) -> Result<(), CtlError> {
     Err(NONE)
 }

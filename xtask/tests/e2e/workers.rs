@@ -1,0 +1,136 @@
+//! The two workers side by side for a minute: what grows and what does not, as Prometheus sees it; the same results; profiles that
+//! name the mistakes; and the way from a bucket of a worker to its trace.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use xtask::stack::Name;
+
+use super::lab::{Lab, Options, wait_for};
+use super::service::agent;
+
+/// The names of both by the value of `worker_type`.
+const WORKERS: [(&str, Name); 2] = [("bad", Name::WorkerBad), ("optimized", Name::WorkerOptimized)];
+
+/// A rate at which a minute is enough to tell a slope from noise; a tenth of that is usual.
+const ENV: [(&str, &str); 6] = [
+    ("PHASELAB_WORKER_TASKS", "900"),
+    ("PHASELAB_WORKER_WORKERS", "8"),
+    ("PHASELAB_WORKER_DURATION", "60s"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
+    ("OTEL_METRIC_EXPORT_TIMEOUT", "1000"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+];
+
+/// For a machine that does other things besides.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Before it, caches fill and threads start.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+/// The window over which slopes are fitted.
+const OBSERVED: Duration = Duration::from_secs(40);
+
+#[test]
+fn the_bad_worker_leaks_and_the_optimized_one_does_not_with_the_same_results() {
+    let lab = Lab::start(Options { env: &ENV, serve: true, workers: true, ..Options::default() });
+    let start = Instant::now();
+    wait_for("both workers are in Prometheus", PATIENCE, || {
+        WORKERS.iter().all(|(kind, _)| query(&lab, &format!("worker_active_tasks{{worker_type=\"{kind}\"}}")).is_some())
+    });
+    std::thread::sleep((WARM_UP + OBSERVED).saturating_sub(start.elapsed()));
+    slopes(&lab);
+    profiles(&lab);
+    results(&lab);
+    from_a_bucket_to_a_trace(&lab);
+    lab.print_resident();
+}
+
+/// The value of an instant query that has one.
+fn query(lab: &Lab, promql: &str) -> Option<f64> {
+    let url = format!("http://127.0.0.1:{}/api/v1/query", lab.stack.config().ports.prometheus);
+    let text = agent().post(&url).send_form([("query", promql)]).ok()?.body_mut().read_to_string().ok()?;
+    let answer: Value = serde_json::from_str(&text).ok()?;
+    answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+}
+
+/// `deriv` fits a line by least squares, as the documentation's queries do.
+fn slopes(lab: &Lab) {
+    let window = OBSERVED.as_secs();
+    let ask = |what: &str, kind: &str| {
+        let promql = what.replace("{}", &format!("{{job=\"phaselab-worker\",worker_type=\"{kind}\"}}"));
+        query(lab, &promql).unwrap_or_else(|| panic!("no answer to {promql}"))
+    };
+    for (what, least) in [
+        (format!("deriv(worker_active_tasks{{}}[{window}s])"), 1.0),
+        (format!("deriv(worker_allocated_memory_bytes{{}}[{window}s])"), 14_000.0),
+        // No slopes, but as telling: what a task costs.
+        (format!("rate(worker_allocations_bytes_total{{}}[{window}s])"), 1_000_000.0),
+    ] {
+        let [bad, optimized] = WORKERS.map(|(kind, _)| ask(&what, kind));
+        println!("  {what}: bad {bad:.1}, optimized {optimized:.1}");
+        assert!(bad > least, "{what}: {bad}");
+        assert!(optimized < bad / 10.0, "{what}: {optimized} beside {bad}");
+    }
+    let processed = |kind: &str| ask(&format!("sum(rate(worker_tasks_processed_total{{}}[{window}s]))"), kind);
+    let cpu = |kind: &str, name: Name| {
+        // The process has no worker_type; its instance is that of its metrics.
+        let joined = "sum(rate(process_cpu_time_seconds_total[40s]) * on(instance) group_left() \
+                      (worker_active_tasks{worker_type=\"KIND\"} * 0 + 1))";
+        let seconds = query(lab, &joined.replace("KIND", kind)).unwrap_or_else(|| panic!("no CPU time of {name:?}"));
+        seconds / processed(kind)
+    };
+    let [bad, optimized] = WORKERS.map(|(kind, name)| cpu(kind, name));
+    println!("  CPU per task: bad {:.2} ms, optimized {:.2} ms", bad * 1e3, optimized * 1e3);
+    assert!(bad > optimized, "{bad} s beside {optimized} s");
+}
+
+/// What the profiles of the bad one name, those of the other do not.
+fn profiles(lab: &Lab) {
+    let ports = &lab.stack.config().ports;
+    for (kind, port) in [("bad", ports.worker_bad_diagnostics), ("optimized", ports.worker_optimized_diagnostics)] {
+        for (path, function) in [
+            ("profile?since=1m&span=worker_task&", "sort_inserting"),
+            ("profile?since=1m&span=worker_task&", "normalize_copying"),
+            ("heap?", "remember_everything"),
+            ("allocs?", "normalize_copying"),
+            ("goroutine?", "wait_for_an_answer"),
+        ] {
+            let url = format!("http://127.0.0.1:{port}/debug/pprof/{path}format=folded");
+            let stacks = agent().get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+            assert_eq!(stacks.contains(function), kind == "bad", "{function} in {path} of {kind}: {stacks}");
+        }
+    }
+}
+
+/// Both end with their tasks, and log what these came to.
+fn results(lab: &Lab) {
+    let [bad, optimized] = WORKERS.map(|(kind, name)| {
+        let mut done = None;
+        wait_for(&format!("the {kind} one is done"), PATIENCE, || {
+            let log = std::fs::read_to_string(lab.stack.config().log(name)).unwrap();
+            done = log.lines().find(|line| line.contains("the tasks are done")).map(str::to_owned);
+            done.is_some()
+        });
+        let line: Value = serde_json::from_str(&done.unwrap()).unwrap();
+        line["fields"].clone()
+    });
+    println!("  {bad}");
+    assert_eq!(bad, optimized);
+    assert_eq!((bad["processed"].as_u64(), bad["failed"].as_u64()), (Some(900), Some(18)), "{bad}");
+}
+
+/// An exemplar of a worker resolves to a trace of one task.
+fn from_a_bucket_to_a_trace(lab: &Lab) {
+    let port = lab.stack.config().ports.prometheus;
+    for (kind, _) in WORKERS {
+        let selector = format!("worker_task_processing_duration_seconds_bucket{{worker_type=\"{kind}\"}}");
+        wait_for(&format!("an exemplar of {kind} resolves"), PATIENCE, || {
+            lab.exemplars_of(port, &selector).iter().any(|one| {
+                let spans = lab.spans(&one.trace_id);
+                let named = |name: &str| spans.iter().filter(|span| span["name"] == name).count() == 1;
+                spans.len() == 4 && ["worker_task", "fetch", "transform", "settle"].into_iter().all(named)
+            })
+        });
+    }
+}
