@@ -2,7 +2,7 @@
 //!
 //! - [`resource`] says who speaks;
 //! - [`traces`] builds the span pipeline, [`metrics`] the instruments and their one reader, [`process`] the instruments
-//!   of the process itself, [`profiler`] those of the profiler;
+//!   of the process itself, [`profiler`] those of the profiler, [`websocket`] those of the game;
 //! - [`recent`] remembers the last requests;
 //! - [`export`] watches the exports and says once when they fail and once when they work again;
 //! - [`logs`] writes the lines;
@@ -17,6 +17,7 @@ pub mod profiler;
 pub mod recent;
 pub mod resource;
 pub mod traces;
+pub mod websocket;
 
 use std::sync::Arc;
 

@@ -1,11 +1,13 @@
 //! The work of a request, in phases: real queries, a checksum loop, an encoded payload.
 //!
-//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases.
+//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases. [`websocket`] is the game, whose work
+//! comes in messages.
 
 pub mod cpu;
 pub mod db;
 pub mod json;
 pub mod track;
+pub mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
