@@ -14,4 +14,5 @@ mod pages;
 mod parents;
 mod shutdown;
 mod telemetry;
+mod websocket;
 mod work;

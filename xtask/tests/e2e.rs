@@ -17,4 +17,5 @@ mod e2e {
     mod resilience;
     mod scraper;
     mod service;
+    mod websocket;
 }
