@@ -33,7 +33,7 @@ enum Command {
     Serve(ConfigArgs),
     /// Validate the configuration and the timing rules without starting anything.
     Check(check::CheckArgs),
-    /// Send requests at a constant rate or in steps.
+    /// Send requests at a constant rate or in steps, or have bots play the game.
     Load(load::LoadArgs),
     /// Take a profile from the running service.
     Profile(profile::ProfileArgs),

@@ -43,7 +43,7 @@ pub struct Limits {
     pub rate: u32,
     /// Messages it may send at once.
     pub burst: u32,
-    /// Messages over the rate after which it is no mistake any more.
+    /// Messages over the rate after which it is no mistake any more; one a second is forgiven.
     pub refusals: u32,
 }
 

@@ -20,10 +20,7 @@ const SLOW_RECEIVE_BYTES: u32 = 4_096;
 /// Bytes of what a player says.
 const TEXT_BYTES: usize = 512;
 
-/// Between the last message and the first player who leaves, so that all get it.
-const SETTLE: Duration = Duration::from_secs(1);
-
-/// Without a message for this long, a slow player has read all there is.
+/// Without a message for this long, there is no more to come: players leave, and slow ones have read all there is.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// What a player counted.
@@ -142,7 +139,7 @@ impl<'a> Bot<'a> {
         }
         let settled = async {
             shared.end(end).await;
-            tokio::time::sleep(SETTLE).await;
+            shared.settle(QUIET).await;
         };
         tokio::pin!(settled);
         loop {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Plan;
 use super::bot::{Bot, Tale, Turn};
@@ -71,6 +71,19 @@ impl Shared {
             () = tokio::time::sleep_until(end) => {}
             () = self.stop() => {}
         }
+    }
+
+    /// Resolves when no player got anything for this long, so that what was said last is due to all; or when that takes
+    /// too long, because others speak in the same room.
+    pub(super) async fn settle(&self, quiet: Duration) {
+        let settled = async {
+            let mut before = None;
+            while before != Some(self.deliveries()) {
+                before = Some(self.deliveries());
+                tokio::time::sleep(quiet).await;
+            }
+        };
+        let _ = timeout(self.plan.timeout, settled).await;
     }
 
     /// Players in the room.

@@ -25,8 +25,9 @@ pub struct Session {
     game: Game,
     player: u64,
     mailbox: Mailbox,
-    bucket: Bucket,
-    refusals: u32,
+    messages: Bucket,
+    /// Messages over the rate that are only told about, refilled with one a second.
+    patience: Bucket,
     place: Option<Place>,
 }
 
@@ -38,8 +39,9 @@ struct Place {
 
 impl Session {
     pub(super) fn new(game: Game, player: u64, mailbox: Mailbox) -> Self {
-        let bucket = Bucket::new(game.0.limits.rate, game.0.limits.burst);
-        Self { game, player, mailbox, bucket, refusals: 0, place: None }
+        let limits = game.0.limits;
+        let (messages, patience) = (Bucket::new(limits.rate, limits.burst), Bucket::new(1, limits.refusals));
+        Self { game, player, mailbox, messages, patience, place: None }
     }
 
     /// Processes a text message of the client; what it gets for it waits in its mail.
@@ -75,11 +77,11 @@ impl Session {
     }
 
     fn allowed(&mut self) -> Result<bool, Fault> {
-        if self.bucket.take() {
-            return Ok(true);
+        match self.messages.take() {
+            true => Ok(true),
+            false if self.patience.take() => Ok(false),
+            false => Err(Fault::RateLimited),
         }
-        self.refusals += 1;
-        if self.refusals > self.game.0.limits.refusals { Err(Fault::RateLimited) } else { Ok(false) }
     }
 
     /// Inside the message's span, which ends after its broadcast.
