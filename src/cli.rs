@@ -36,7 +36,7 @@ enum Command {
     Serve(ConfigArgs),
     /// Validate the configuration and the timing rules without starting anything.
     Check(check::CheckArgs),
-    /// Send requests at a constant rate or in steps.
+    /// Send requests at a constant rate or in steps, or have bots play the game.
     Load(load::LoadArgs),
     /// Take a profile from the running service.
     Profile(profile::ProfileArgs),
@@ -67,6 +67,9 @@ pub struct ConfigArgs {
     /// API requests served at once [PHASELAB_MAX_CONCURRENT_REQUESTS, default 128]
     #[arg(long, value_name = "COUNT")]
     max_concurrent_requests: Option<String>,
+    /// WebSocket connections at once [PHASELAB_MAX_WEBSOCKETS, default 1024]
+    #[arg(long, value_name = "COUNT")]
+    max_websockets: Option<String>,
     /// Largest request body [PHASELAB_MAX_BODY_BYTES, default 65536]
     #[arg(long, value_name = "BYTES")]
     max_body_bytes: Option<String>,
@@ -120,6 +123,7 @@ impl ConfigArgs {
             ("PHASELAB_REQUEST_TIMEOUT", "--request-timeout", self.request_timeout),
             ("PHASELAB_SHUTDOWN_TIMEOUT", "--shutdown-timeout", self.shutdown_timeout),
             ("PHASELAB_MAX_CONCURRENT_REQUESTS", "--max-concurrent-requests", self.max_concurrent_requests),
+            ("PHASELAB_MAX_WEBSOCKETS", "--max-websockets", self.max_websockets),
             ("PHASELAB_MAX_BODY_BYTES", "--max-body-bytes", self.max_body_bytes),
             ("PHASELAB_LOG", "--log", self.log),
             ("PHASELAB_EXEMPLARS", "--exemplars", self.exemplars),

@@ -65,6 +65,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// API requests served at once; one more is answered with 503.
     pub max_concurrent_requests: usize,
+    /// WebSocket connections at once; one more is answered with 503.
+    pub max_websockets: usize,
     /// Size of a request body above which it is answered with 413, in bytes.
     pub max_body_bytes: usize,
     /// Which log lines are written, as `target=level` directives.
@@ -124,6 +126,12 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         ("is no whole number from 1 to 100000", "write for example 128"),
         |text| text.parse().ok().filter(|n| (1..=100_000).contains(n)),
     );
+    let max_websockets = reader.strict(
+        "PHASELAB_MAX_WEBSOCKETS",
+        1_024,
+        ("is no whole number from 1 to 100000", "write for example 1024"),
+        |text| text.parse().ok().filter(|n| (1..=100_000).contains(n)),
+    );
     let max_body_bytes = reader.strict(
         "PHASELAB_MAX_BODY_BYTES",
         65_536,
@@ -160,6 +168,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         request_timeout,
         shutdown_timeout,
         max_concurrent_requests,
+        max_websockets,
         max_body_bytes,
         log,
         exemplars,

@@ -1,7 +1,8 @@
 //! The public API: what is served where, within which limits, and observed how.
 //!
-//! - [`route`] lists the routes; [`work`], [`metrics`], [`health`] and [`index`] answer them;
-//! - [`observe`] gives each request its span and its record, [`limits`] bounds it, [`traceparent`] reads its parent;
+//! - [`route`] lists the routes; [`work`], [`ws`], [`metrics`], [`health`] and [`index`] answer them;
+//! - [`observe`] gives each request its span and its record, [`limits`] bounds it, [`traceparent`] reads its parent, and
+//!   [`origin`] the page that a browser sent it for;
 //! - [`problem`] is the form of every refusal, [`params`] finds all faults of a query at once;
 //! - [`server`] accepts connections and stops gracefully; [`worker`] is what a worker serves.
 
@@ -10,6 +11,7 @@ pub mod index;
 pub mod limits;
 pub mod metrics;
 pub mod observe;
+pub mod origin;
 pub mod params;
 pub mod problem;
 pub mod route;
@@ -17,6 +19,7 @@ pub mod server;
 pub mod traceparent;
 pub mod work;
 pub mod worker;
+pub mod ws;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,12 +33,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
 use span_profiler::tasks::spawn_named;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::config::Config;
 use crate::error::chain;
 use crate::telemetry::{ExportHealth, Telemetry};
 use crate::workload::Workload;
+use crate::workload::websocket::{self, Game};
 use limits::Limits;
 use observe::Observed;
 use problem::{Kind, Problem};
@@ -54,6 +58,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct App {
     workload: Workload,
+    game: Game,
     scrape: metrics::Scrape,
     health: Arc<ExportHealth>,
 }
@@ -72,8 +77,10 @@ pub async fn run(
     workload: Workload,
     shutdown: impl Future<Output = ()>,
 ) -> Served {
+    let game = Game::new(websocket::Limits::new(config.max_websockets), telemetry);
     let app = App {
         workload: workload.clone(),
+        game: game.clone(),
         scrape: metrics::Scrape::new(telemetry.exposition.clone()),
         health: Arc::clone(&telemetry.health),
     };
@@ -89,10 +96,23 @@ pub async fn run(
         write_timeout: WRITE_TIMEOUT,
         stop: config.shutdown_timeout,
     };
-    let served = server::serve(listener, router(app, config, telemetry), shutdown, bounds).await;
+    // Connections that became WebSockets are none of the server's any more, so both are closed at the same time.
+    let (told, stopping) = oneshot::channel();
+    let shutdown = async {
+        shutdown.await;
+        // The receiver waits below.
+        let _ = told.send(());
+    };
+    let closing = async {
+        // The sender is kept until then.
+        let _ = stopping.await;
+        game.close(config.shutdown_timeout).await
+    };
+    let (served, cut) =
+        tokio::join!(server::serve(listener, router(app, config, telemetry), shutdown, bounds), closing);
     opening.abort();
     workload.database().close().await;
-    served
+    Served { cut: served.cut + cut }
 }
 
 /// All routes, each observed and limited.
@@ -125,6 +145,7 @@ fn handler(route: &Route) -> MethodRouter<App> {
         route::Answer::Index => get(index::index),
         route::Answer::Work => get(work::work),
         route::Answer::Null => get(work::null),
+        route::Answer::Game => get(ws::ws),
         route::Answer::Metrics => get(metrics::metrics),
         route::Answer::Alive => get(health::alive),
         route::Answer::Ready => get(health::ready),

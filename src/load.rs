@@ -5,8 +5,10 @@
 //!
 //! - [`profile`] says when requests start, [`mix`] which ones, [`target`] where they may go;
 //! - [`run`] sends them, [`tally`] counts what came of them;
-//! - [`view`] shows it while it runs, [`summary`] afterwards.
+//! - [`view`] shows it while it runs, [`summary`] afterwards;
+//! - [`bots`] play the game instead.
 
+pub mod bots;
 pub mod mix;
 pub mod profile;
 pub mod run;

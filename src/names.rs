@@ -3,6 +3,8 @@
 //! Semantic conventions come first; where none exist the names are the lab's own.
 //! The unit `1` is never used because Prometheus would turn it into the suffix `_ratio`.
 
+pub mod websocket;
+
 /// The instrumentation scope of all spans and metrics of this service.
 pub const SCOPE: &str = "phaselab";
 
@@ -106,6 +108,26 @@ instruments! {
     WORKER_TASK_PROCESSING_DURATION = "worker.task.processing.duration", "s", "Duration of one task of the worker";
     /// Counter by `operation` and `error.type`.
     WORKER_TASK_ERRORS = "worker.task.errors", "{error}", "Tasks of the worker that failed";
+    /// Up-down counter.
+    WEBSOCKET_CONNECTIONS_ACTIVE = "websocket.connections.active", "{connection}", "Open WebSocket connections";
+    /// Up-down counter.
+    WEBSOCKET_SESSIONS_ACTIVE = "websocket.sessions.active", "{session}", "Players who are in a room";
+    /// Counter by `kind` of message.
+    WEBSOCKET_MESSAGES_SENT = "websocket.messages.sent", "{message}", "WebSocket messages that were written to a client";
+    /// Counter by `kind` of message.
+    WEBSOCKET_MESSAGES_RECEIVED = "websocket.messages.received", "{message}", "WebSocket messages that clients sent";
+    /// Counter by `kind` of message.
+    WEBSOCKET_BYTES_SENT = "websocket.bytes.sent", "By", "Payload of the WebSocket messages that were written";
+    /// Counter by `kind` of message.
+    WEBSOCKET_BYTES_RECEIVED = "websocket.bytes.received", "By", "Payload of the WebSocket messages that clients sent";
+    /// Counter by `kind` of message.
+    WEBSOCKET_BROADCASTS = "websocket.broadcasts", "{broadcast}", "Messages that were given to all players of a room";
+    /// Histogram with [`SECTION_BOUNDARIES`] by `kind` of message.
+    WEBSOCKET_PROCESSING_DURATION = "websocket.message.processing.duration", "s", "Duration of processing one WebSocket message";
+    /// Counter by `kind` of refusal.
+    WEBSOCKET_ERRORS = "websocket.errors", "{error}", "WebSocket messages that were refused";
+    /// Counter by `kind` of end.
+    WEBSOCKET_CONNECTION_ERRORS = "websocket.connection.errors", "{error}", "WebSocket connections that were refused or ended badly";
     /// Gauge by `result`, of `phaselab verify --watch` and not of the service.
     VERIFY_EXEMPLARS = "verify.exemplars", "{exemplar}", "Exemplars of the last round of questions by result";
 }
@@ -144,7 +166,7 @@ pub mod attribute {
     pub const CPU_MODE: &str = "cpu.mode";
     /// `result`: what became of an exemplar.
     pub const RESULT: &str = "result";
-    /// `kind`: which profile was taken.
+    /// `kind`: which profile was taken; which WebSocket message it was, or what was wrong with it.
     pub const KIND: &str = "kind";
     /// `scenario`: the name of a scenario.
     pub const SCENARIO: &str = "scenario";
@@ -156,6 +178,10 @@ pub mod attribute {
     pub const OPERATION: &str = "operation";
     /// `worker.task.id`: the number of a task, on its span alone.
     pub const WORKER_TASK_ID: &str = "worker.task.id";
+    /// `room`: the room of a WebSocket message, in spans alone.
+    pub const ROOM: &str = "room";
+    /// `recipients`: how many players a broadcast was given to, in spans alone.
+    pub const RECIPIENTS: &str = "recipients";
     /// `reason`: why a client was turned away, out of a closed set.
     pub const REASON: &str = "reason";
 }

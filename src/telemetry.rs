@@ -2,8 +2,8 @@
 //!
 //! - [`resource`] says who speaks;
 //! - [`traces`] builds the span pipeline, [`metrics`] the instruments and their one reader, [`process`] the instruments
-//!   of the process itself, [`profiler`] those of the profiler, [`worker`] those of a worker, [`observe`] those that other
-//!   rooms are asked for;
+//!   of the process itself, [`profiler`] those of the profiler, [`worker`] those of a worker, [`websocket`] those of the
+//!   game, [`observe`] those that other rooms are asked for;
 //! - [`recent`] remembers the last requests;
 //! - [`export`] watches the exports and says once when they fail and once when they work again;
 //! - [`logs`] writes the lines;
@@ -19,6 +19,7 @@ pub mod profiler;
 pub mod recent;
 pub mod resource;
 pub mod traces;
+pub mod websocket;
 pub mod worker;
 
 use std::sync::Arc;

@@ -1,13 +1,14 @@
 //! The work of a request, in phases: real queries, a checksum loop, an encoded payload.
 //!
-//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases; [`scenarios`] disturb them. [`workers`] is
-//! work that no request asks for.
+//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases; [`scenarios`] disturb them. [`websocket`]
+//! is the game, whose work comes in messages; [`workers`] is work that no request asks for.
 
 pub mod cpu;
 pub mod db;
 pub mod json;
 pub mod scenarios;
 pub mod track;
+pub mod websocket;
 pub mod workers;
 
 use std::sync::Arc;

@@ -25,6 +25,7 @@ pub fn print(config: &Config) -> String {
     line("PHASELAB_REQUEST_TIMEOUT", &format(config.request_timeout));
     line("PHASELAB_SHUTDOWN_TIMEOUT", &format(config.shutdown_timeout));
     line("PHASELAB_MAX_CONCURRENT_REQUESTS", &config.max_concurrent_requests.to_string());
+    line("PHASELAB_MAX_WEBSOCKETS", &config.max_websockets.to_string());
     line("PHASELAB_MAX_BODY_BYTES", &config.max_body_bytes.to_string());
     line("PHASELAB_LOG", &config.log);
     line("PHASELAB_EXEMPLARS", if config.exemplars { "on" } else { "off" });

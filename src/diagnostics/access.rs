@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::config::Diagnostics;
 use crate::config::diagnostics::Token;
+use crate::http::origin;
 use crate::http::problem::{Kind, ParameterFault, Problem};
 use crate::http::server::Ends;
 
@@ -141,14 +142,14 @@ fn is_private(address: IpAddr) -> bool {
 fn origin(method: &Method, headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
     let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("(not ASCII)"));
     let changes = method != Method::GET && method != Method::HEAD;
-    if changes && let Some(origin) = text(&header::ORIGIN) {
-        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        if !authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_str())) {
-            let detail = format!(
-                "{method} from a page of {origin:?}: only pages of this server may send it; a program sends no Origin"
-            );
-            return Err(Problem::new(Kind::OriginNotAllowed, detail));
-        }
+    if changes
+        && let Some(origin) = text(&header::ORIGIN)
+        && !origin::is_of(origin, host.as_str())
+    {
+        let detail = format!(
+            "{method} from a page of {origin:?}: only pages of this server may send it; a program sends no Origin"
+        );
+        return Err(Problem::new(Kind::OriginNotAllowed, detail));
     }
     let foreign = text(&SEC_FETCH_SITE).filter(|site| !matches!(*site, "same-origin" | "none"));
     let followed = text(&SEC_FETCH_MODE) == Some("navigate") && text(&SEC_FETCH_DEST) == Some("document");

@@ -49,6 +49,8 @@ macro_rules! kinds {
 kinds! {
     /// A parameter is unknown, repeated or out of its bounds.
     InvalidParameter = 400, "invalid_parameter", "A parameter is not valid";
+    /// A WebSocket handshake lacks its key.
+    BadHandshake = 400, "bad_handshake", "The handshake is not complete";
     /// The body broke off or was not HTTP.
     UnreadableBody = 400, "unreadable_body", "The request body cannot be read";
     /// A token is needed and was not shown, or is another one.
@@ -73,6 +75,8 @@ kinds! {
     BodyTooLarge = 413, "body_too_large", "The request body is too large";
     /// The name under which the server was asked is not its own.
     HostNotAllowed = 421, "host_not_allowed", "This server does not answer under this name";
+    /// A request without a WebSocket handshake where only that is answered.
+    UpgradeRequired = 426, "upgrade_required", "Only WebSockets are served here";
     /// The request asked for it.
     InjectedFailure = 500, "injected_failure", "A phase failed on purpose";
     /// A query failed.

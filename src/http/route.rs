@@ -9,6 +9,8 @@ pub enum Answer {
     Work,
     /// Nothing, as fast as possible.
     Null,
+    /// The game.
+    Game,
     /// The metrics.
     Metrics,
     /// Whether the process answers.
@@ -35,7 +37,7 @@ pub struct Route {
 }
 
 /// All routes, in the order of the index.
-pub const ROUTES: [Route; 6] = [
+pub const ROUTES: [Route; 7] = [
     Route {
         path: "/",
         answer: Answer::Index,
@@ -60,6 +62,16 @@ pub const ROUTES: [Route; 6] = [
         limited: true,
         about: "no work at all: one span and one record, to measure what telemetry costs",
         example: "/api/null",
+    },
+    Route {
+        path: "/ws",
+        answer: Answer::Game,
+        traced: true,
+        // It has a limit of its own, which counts for as long as the connection lasts.
+        limited: false,
+        about: "the game, for WebSocket clients alone: docs/websocket.md has the messages; bots play it with phaselab \
+                load --scenario websocket",
+        example: "/ws",
     },
     Route {
         path: "/metrics",

@@ -2,6 +2,7 @@
 
 mod patience;
 
+use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -9,15 +10,16 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::server::conn::http1::{self, UpgradeableConnection};
+use hyper::service::{HttpService, Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use span_profiler::tasks::Tracked;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use patience::Patience;
@@ -48,8 +50,16 @@ pub(crate) struct Ends {
 /// How long a client may take to send the head of a request, also of the next one on an idle connection.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes that the system keeps for a client before they can be sent. It would take megabytes, and a client that does not
+/// read would be noticed that much later; what was sent and not acknowledged is not bounded, so this costs no speed.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 16 * 1024;
+
 /// How long to wait when the process has no descriptors left, which only time can mend.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The stream of a connection.
+type Socket = TokioIo<Patience<TcpStream>>;
 
 /// What came of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +77,7 @@ pub(crate) async fn serve(
     bounds: Bounds,
 ) -> Served {
     let mut shutdown = pin!(shutdown);
-    let graceful = GracefulShutdown::new();
+    let stopping = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
@@ -84,18 +94,41 @@ pub(crate) async fn serve(
             inner.call(request)
         });
         let stream = TokioIo::new(Patience::new(stream, bounds.write_timeout));
-        let connection = graceful.watch(builder.serve_connection(stream, service));
-        // A broken connection concerns its client alone.
-        connections.spawn(Tracked::new(bounds.name, async { drop(connection.await) }));
+        let connection = builder.serve_connection(stream, service).with_upgrades();
+        connections.spawn(Tracked::new(bounds.name, answer(connection, stopping.subscribe())));
     }
     // Closed before waiting, so that new clients are refused instead of hanging.
     drop(listener);
-    let finished = tokio::time::timeout(bounds.stop, graceful.shutdown()).await;
-    while connections.try_join_next().is_some() {}
-    let cut = if finished.is_ok() { 0 } else { connections.len() };
+    stopping.send_replace(true);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    let cut = match tokio::time::timeout(bounds.stop, finished).await {
+        Ok(()) => 0,
+        Err(_) => {
+            while connections.try_join_next().is_some() {}
+            connections.len()
+        }
+    };
     // Waits until the cut requests are dropped, so that their spans end before the exporter stops.
     connections.shutdown().await;
     Served { cut }
+}
+
+/// Answers the requests of one connection until it closes or becomes another; once the server stops, only the one that is
+/// under way. hyper-util's graceful shutdown does this too, but knows no upgrades without its HTTP/2.
+async fn answer<S>(connection: UpgradeableConnection<Socket, S>, mut stopping: watch::Receiver<bool>)
+where
+    S: HttpService<Incoming, ResBody = Body, Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        _ = &mut connection => true,
+        _ = stopping.wait_for(|stopping| *stopping) => false,
+    };
+    if !ended {
+        connection.as_mut().graceful_shutdown();
+        // A broken connection concerns its client alone.
+        drop(connection.await);
+    }
 }
 
 /// The next connection.
@@ -109,6 +142,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Ends) {
             Ok((ends, stream)) => {
                 // Answers are written at once; waiting to fill a packet would only delay them.
                 let _ = stream.set_nodelay(true);
+                #[cfg(target_os = "linux")]
+                let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
                 return (stream, ends);
             }
             Err(error) if is_connection_error(&error) => {}

@@ -141,18 +141,23 @@ impl Summary {
     }
 }
 
+impl Percentiles {
+    /// The percentiles of these latencies; none without any.
+    pub(super) fn of(tally: &Tally) -> Option<Self> {
+        let percentile = |share| tally.latency(share).map(millis);
+        Some(Self {
+            p50: percentile(0.5)?,
+            p90: percentile(0.9)?,
+            p99: percentile(0.99)?,
+            p99_9: percentile(0.999)?,
+            max: percentile(1.0)?,
+        })
+    }
+}
+
 impl Part {
     fn new(tally: &Tally) -> Self {
-        let percentile = |share| tally.latency(share).map(millis);
-        let latency_ms = (|| {
-            Some(Percentiles {
-                p50: percentile(0.5)?,
-                p90: percentile(0.9)?,
-                p99: percentile(0.99)?,
-                p99_9: percentile(0.999)?,
-                max: percentile(1.0)?,
-            })
-        })();
+        let latency_ms = Percentiles::of(tally);
         Self { requests: tally.requests, failed: tally.failed(), errors: tally.errors.clone(), latency_ms }
     }
 }

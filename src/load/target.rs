@@ -31,6 +31,13 @@ impl Target {
         Ok(Self(url))
     }
 
+    /// Host and port.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        // Neither default is ever taken: the address has a host, and its scheme a port.
+        format!("{}:{}", self.0.host_str().unwrap_or_default(), self.0.port_or_known_default().unwrap_or(80))
+    }
+
     /// The address of `path` (with its query) on the service.
     ///
     /// # Errors
@@ -93,6 +100,17 @@ mod tests {
             "http://localhost/#a",
         ] {
             assert!(Target::parse(bad, true).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_authority_has_a_port() {
+        for (text, authority) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://localhost", "localhost:80"),
+            ("http://[::1]:1/", "[::1]:1"),
+        ] {
+            assert_eq!(Target::parse(text, false).unwrap().authority(), authority);
         }
     }
 

@@ -16,6 +16,7 @@ use super::export::{Discard, ExportHealth, Signal, Watched};
 use super::profiler::{self, Reading};
 use super::telemetry_error;
 use super::traces::{channel, headers, http_client, metadata};
+use super::websocket::Websocket;
 use crate::config::{Compression, Config, Protocol};
 use crate::error::StartError;
 use crate::names::{self, Instrument, Section, attribute};
@@ -86,6 +87,8 @@ pub struct Instruments {
     pub loop_iterations: BoundCounter,
     /// `db.client.operation.duration`; the database binds it.
     pub db_duration: Histogram,
+    /// `websocket.*`.
+    pub websocket: Websocket,
     sections: [BoundHistogram; Section::ALL.len()],
     meter: ExemplarMeter,
 }
@@ -102,6 +105,7 @@ impl Instruments {
             active_requests,
             loop_iterations: counter(&meter, names::WORK_LOOP_ITERATIONS).bind(&[]),
             db_duration: histogram(&meter, names::DB_CLIENT_OPERATION_DURATION, names::DB_BOUNDARIES),
+            websocket: Websocket::new(&meter),
             sections: Section::ALL
                 .map(|section| section_duration.bind(&[KeyValue::new(attribute::SECTION, section.name())])),
             meter,

@@ -14,5 +14,6 @@ mod pages;
 mod parents;
 mod shutdown;
 mod telemetry;
+mod websocket;
 mod work;
 mod worker;

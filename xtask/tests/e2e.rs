@@ -17,5 +17,6 @@ mod e2e {
     mod resilience;
     mod scraper;
     mod service;
+    mod websocket;
     mod workers;
 }

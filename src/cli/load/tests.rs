@@ -83,3 +83,36 @@ async fn nobody_there_is_a_failure() {
     let args = parse(&["http://127.0.0.1:1", "--rate", "100", "--duration", "50ms", "--json"]).unwrap();
     assert_eq!(run(args).await, ExitCode::from(1));
 }
+
+#[tokio::test]
+async fn the_scenarios_take_their_own_flags_only() {
+    let plan = parse(&["--scenario", "websocket"]).unwrap().game().unwrap();
+    assert_eq!((plan.players, plan.slow, plan.rate, plan.room.as_str()), (50, 0, 10.0, "bots"));
+    let by_clap: [(&[&str], &str); 3] = [
+        (&["--scenario", "chess"], "http, websocket"),
+        (&["--players", "1001"], "1..=1000"),
+        (&["--players", "0"], "1..=1000"),
+    ];
+    for (arguments, fix) in by_clap {
+        let error = parse(arguments).unwrap_err().to_string();
+        assert!(error.contains(fix), "{arguments:?}: {error}");
+    }
+    let by_plan: [(&[&str], &str); 7] = [
+        (&["--players", "5"], "--players belongs to --scenario websocket"),
+        (&["--scenario", "websocket", "--mix", "fast=1"], "--mix belongs to --scenario http"),
+        (&["--scenario", "websocket", "--steps", "1x1s"], "--steps belongs to --scenario http"),
+        (&["--scenario", "websocket", "--rate", "0"], "write for example 10"),
+        (&["--scenario", "websocket", "--duration", "0s"], "write for example 20s"),
+        (&["--scenario", "websocket", "--players", "2", "--slow-players", "2"], "a smaller --slow-players"),
+        (&["--scenario", "websocket", "http://192.0.2.1"], "--allow-remote"),
+    ];
+    for (arguments, fix) in by_plan {
+        let args = parse(arguments).unwrap();
+        let error = match args.scenario {
+            Scenario::Http => args.clone().plan().unwrap_err(),
+            Scenario::Websocket => args.clone().game().unwrap_err(),
+        };
+        assert!(error.contains(fix), "{arguments:?}: {error}");
+        assert_eq!(run(args).await, ExitCode::from(64));
+    }
+}

@@ -1,0 +1,113 @@
+//! `phaselab load --scenario websocket`.
+
+use std::convert::Infallible;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use super::{LoadArgs, only, signal};
+use crate::error::{EXIT_FAILED, EXIT_USAGE};
+use crate::load::bots::Plan;
+use crate::load::bots::report::Report;
+use crate::load::bots::run::{Run, Tales};
+use crate::load::target::Target;
+
+/// Time between two pictures.
+const REFRESH: Duration = Duration::from_millis(250);
+
+/// Has the bots play; prints the result to stdout, progress and problems to stderr.
+pub(super) async fn run(args: LoadArgs) -> ExitCode {
+    let json = args.json;
+    let run = match args.game() {
+        Ok(plan) => Run::new(plan),
+        Err(problem) => {
+            eprintln!("phaselab load: {problem}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let tales = if std::io::stderr().is_terminal() {
+        tokio::select! {
+            tales = play(&run) => tales,
+            never = show(&run) => match never {},
+        }
+    } else {
+        play(&run).await
+    };
+    let report = Report::new(run.shared(), &tales);
+    if json {
+        println!("{}", serde_json::to_string(&report).expect("a report has text keys only"));
+    } else {
+        print!("{}", report.table());
+    }
+    if report.good() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+}
+
+/// Plays until the end or the first signal; a second signal does not wait for the players to leave.
+async fn play(run: &Run) -> Tales {
+    let (first, stop) = tokio::sync::oneshot::channel::<()>();
+    let signals = async move {
+        signal().await;
+        // The receiver may be gone because the game has ended.
+        let _ = first.send(());
+        signal().await;
+    };
+    let stop = async {
+        let _ = stop.await;
+    };
+    tokio::select! {
+        tales = run.play(stop) => tales,
+        () = signals => Tales::default(),
+    }
+}
+
+/// Draws on stderr until the future is dropped.
+async fn show(run: &Run) -> Infallible {
+    let spinner = ProgressBar::new_spinner();
+    let _gone = Clear(&spinner);
+    let mut ticks = tokio::time::interval(REFRESH);
+    loop {
+        ticks.tick().await;
+        let shared = run.shared();
+        spinner.set_message(format!(
+            "{} of {} players in room {}, {} broadcasts came",
+            shared.playing(),
+            shared.plan().players,
+            shared.plan().room,
+            shared.deliveries()
+        ));
+        spinner.tick();
+    }
+}
+
+/// Takes the line off the terminal, also when the view is cancelled.
+struct Clear<'a>(&'a ProgressBar);
+
+impl Drop for Clear<'_> {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl LoadArgs {
+    pub(super) fn game(self) -> Result<Plan, String> {
+        let of_http = [
+            ("--steps", self.steps.is_some()),
+            ("--mix", self.mix.is_some()),
+            ("--template", !self.templates.is_empty()),
+            ("--max-in-flight", self.max_in_flight.is_some()),
+        ];
+        only("http", &of_http)?;
+        let plan = Plan {
+            target: Target::parse(&self.target, self.allow_remote)?,
+            room: self.room.unwrap_or_else(|| "bots".to_owned()),
+            players: self.players.unwrap_or(50),
+            slow: self.slow_players.unwrap_or(0),
+            rate: self.rate.unwrap_or(10.0),
+            duration: self.duration,
+            timeout: self.timeout,
+        };
+        plan.checked()
+    }
+}
