@@ -254,7 +254,7 @@ instruments! {
     /// `websocket.broadcasts`.
     WEBSOCKET_BROADCASTS = Counter "websocket.broadcasts", "{broadcast}", [KIND], "Messages that went to a whole room";
     /// `websocket.message.processing.duration`. With [`SECTION_BOUNDARIES`].
-    WEBSOCKET_MESSAGE_PROCESSING_DURATION = Histogram "websocket.message.processing.duration", "s",
+    WEBSOCKET_PROCESSING_DURATION = Histogram "websocket.message.processing.duration", "s",
         [KIND],
         "Duration of handling one message";
     /// `websocket.errors`.
