@@ -23,113 +23,285 @@ pub const DB_BOUNDARIES: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0
 /// Boundaries of the lab's own durations, in seconds: the SDK's defaults would put every request into one bucket.
 pub const SECTION_BOUNDARIES: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// What an instrument counts or measures, which decides what Prometheus makes of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A sum that only grows; read with `rate` and `increase`.
+    Counter,
+    /// A sum that goes up and down; read with `delta` and `deriv`.
+    UpDownCounter,
+    /// A value as it is now; read with `delta` and `deriv`.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
 /// What an instrument is called and measured in.
 #[derive(Debug, Clone, Copy)]
 pub struct Instrument {
     /// The name in OpenTelemetry's spelling.
     pub name: &'static str,
+    /// What it counts or measures.
+    pub kind: Kind,
     /// The unit (UCUM, or an annotation such as `{request}`).
     pub unit: &'static str,
+    /// The keys of all attributes that its points may carry.
+    pub attributes: &'static [&'static str],
     /// One sentence for the backends.
     pub description: &'static str,
 }
 
-/// Declares the instruments: constant, name, unit, description.
-macro_rules! instruments {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal, $unit:literal, $description:literal;)*) => {
-        $($(#[$doc])* pub const $constant: Instrument =
-            Instrument { name: $name, unit: $unit, description: $description };)*
+impl Instrument {
+    /// The name that Prometheus derives: words joined by underscores, the unit's word unless it is there already, and
+    /// `_total` for a counter. Only the units `s`, `By` and annotations are in use.
+    #[must_use]
+    pub fn prometheus_name(&self) -> String {
+        let mut words: Vec<&str> = self.name.split(['.', '_']).collect();
+        let unit = match self.unit {
+            "s" => Some("seconds"),
+            "By" => Some("bytes"),
+            _ => None,
+        };
+        words.extend(unit.filter(|unit| !words.contains(unit)));
+        if self.kind == Kind::Counter {
+            words.push("total");
+        }
+        words.join("_")
+    }
 
-        /// All instruments of the service, for tests and documentation.
+    /// The names of its series: the name itself, or those of a histogram's buckets, sum and count.
+    #[must_use]
+    pub fn series_names(&self) -> Vec<String> {
+        let name = self.prometheus_name();
+        match self.kind {
+            Kind::Histogram => ["bucket", "sum", "count"].map(|part| format!("{name}_{part}")).into(),
+            Kind::Counter | Kind::UpDownCounter | Kind::Gauge => vec![name],
+        }
+    }
+
+    /// The labels that its attributes become.
+    pub fn labels(&self) -> impl Iterator<Item = String> {
+        self.attributes.iter().map(|key| key.replace('.', "_"))
+    }
+}
+
+/// Declares the instruments: constant, kind, name, unit, attributes, description.
+macro_rules! instruments {
+    ($($(#[$doc:meta])* $constant:ident = $kind:ident $name:literal, $unit:literal, [$($attribute:ident),*], $description:literal;)*) => {
+        $($(#[$doc])* pub const $constant: Instrument = Instrument {
+            name: $name,
+            kind: Kind::$kind,
+            unit: $unit,
+            attributes: &[$(attribute::$attribute),*],
+            description: $description,
+        };)*
+
+        /// All instruments of the service, for tests, rules and documentation.
         pub const INSTRUMENTS: &[Instrument] = &[$($constant),*];
     };
 }
 
 instruments! {
-    /// Histogram with [`HTTP_BOUNDARIES`].
-    HTTP_SERVER_REQUEST_DURATION = "http.server.request.duration", "s", "Duration of HTTP server requests";
-    /// Up-down counter.
-    HTTP_SERVER_ACTIVE_REQUESTS = "http.server.active_requests", "{request}", "HTTP server requests in flight";
-    /// Histogram with [`SECTION_BOUNDARIES`].
-    SECTION_DURATION = "section.duration", "s", "Duration of one phase of the work";
-    /// Counter.
-    WORK_LOOP_ITERATIONS = "work.loop.iterations", "{iteration}", "Iterations of the checksum loop that were run";
-    /// Histogram with [`DB_BOUNDARIES`].
-    DB_CLIENT_OPERATION_DURATION = "db.client.operation.duration", "s", "Duration of database client operations";
-    /// Counter by `cpu.mode`.
-    PROCESS_CPU_TIME = "process.cpu.time", "s", "CPU time of the process by mode";
-    /// Up-down counter.
-    PROCESS_MEMORY_USAGE = "process.memory.usage", "By", "Resident memory of the process";
-    /// Up-down counter.
-    PROCESS_MEMORY_VIRTUAL = "process.memory.virtual", "By", "Virtual memory of the process";
-    /// Up-down counter.
-    PROCESS_THREAD_COUNT = "process.thread.count", "{thread}", "Threads of the process";
-    /// Up-down counter.
-    PROCESS_FD_COUNT = "process.unix.file_descriptor.count", "{file_descriptor}", "Open file descriptors of the process";
-    /// Gauge.
-    PROCESS_FD_LIMIT = "process.unix.file_descriptor.limit", "{file_descriptor}", "Soft limit of open file descriptors";
-    /// Gauge, seconds since the Unix epoch.
-    PROCESS_START_TIME = "process.start_time", "s", "Start of the process in seconds since the Unix epoch";
-    /// Gauge.
-    PROCESS_UPTIME = "process.uptime", "s", "Time since the process started";
-    /// Counter.
-    PROFILER_SAMPLES = "profiler.samples", "{sample}", "CPU samples that the profiler has taken";
-    /// Counter.
-    PROFILER_SAMPLES_LOST = "profiler.samples.lost", "{sample}", "CPU samples that the profiler had no room for";
-    /// Gauge.
-    PROFILER_RECORDER_BYTES = "profiler.recorder.bytes", "By", "Memory of the samples that the recorder keeps";
-    /// Counter by `kind`.
-    PROFILER_PROFILES = "profiler.profiles", "{profile}", "Profiles that were given away by kind";
-    /// Counter by `reason`.
-    PROFILER_REFUSED = "profiler.refused", "{request}", "Requests for diagnostics that were refused by reason";
-    /// Gauge by `scenario`: 1 while it runs, otherwise 0.
-    SCENARIO_ACTIVE = "scenario.active", "{scenario}", "Whether a scenario is running";
-    /// Gauge.
-    APP_TASKS_CURRENT = "app.tasks.current", "{task}", "Workers of the ramp that are alive";
-    /// Counter.
-    APP_TASKS_CREATED = "app.tasks.created", "{task}", "Workers that the ramp has started";
-    /// Gauge by `phase`: 1 for the phase that the ramp is in, otherwise 0.
-    APP_PHASE = "app.phase", "{phase}", "Whether the ramp is in this phase";
-    /// Gauge, negative on the way down.
-    APP_SCALING_RATE = "app.scaling.rate", "{task}", "Change of the ramp's target with its last tick of 100 ms";
-    /// Gauge by `worker_type`, as are all of the worker's.
-    WORKER_ACTIVE_TASKS = "worker.active.tasks", "{task}", "Tasks of the worker that are alive";
-    /// Gauge.
-    WORKER_ALLOCATED_MEMORY = "worker.allocated.memory", "By", "Memory that the worker has allocated and not freed";
-    /// Counter.
-    WORKER_ALLOCATIONS = "worker.allocations", "By", "Memory that the worker has ever allocated";
-    /// Counter.
-    WORKER_ALLOCATOR_PURGES = "worker.allocator.purges", "{purge}", "Times that the allocator gave pages back";
-    /// Counter by `operation`, of failed tasks too.
-    WORKER_TASKS_PROCESSED = "worker.tasks.processed", "{task}", "Tasks that the worker has processed";
-    /// Gauge.
-    WORKER_TASKS_IN_QUEUE = "worker.tasks.in_queue", "{task}", "Tasks that wait in the queue of the worker";
-    /// Histogram by `operation` with [`SECTION_BOUNDARIES`].
-    WORKER_TASK_PROCESSING_DURATION = "worker.task.processing.duration", "s", "Duration of one task of the worker";
-    /// Counter by `operation` and `error.type`.
-    WORKER_TASK_ERRORS = "worker.task.errors", "{error}", "Tasks of the worker that failed";
-    /// Up-down counter.
-    WEBSOCKET_CONNECTIONS_ACTIVE = "websocket.connections.active", "{connection}", "Open WebSocket connections";
-    /// Up-down counter.
-    WEBSOCKET_SESSIONS_ACTIVE = "websocket.sessions.active", "{session}", "Players who are in a room";
-    /// Counter by `kind` of message.
-    WEBSOCKET_MESSAGES_SENT = "websocket.messages.sent", "{message}", "WebSocket messages that were written to a client";
-    /// Counter by `kind` of message.
-    WEBSOCKET_MESSAGES_RECEIVED = "websocket.messages.received", "{message}", "WebSocket messages that clients sent";
-    /// Counter by `kind` of message.
-    WEBSOCKET_BYTES_SENT = "websocket.bytes.sent", "By", "Payload of the WebSocket messages that were written";
-    /// Counter by `kind` of message.
-    WEBSOCKET_BYTES_RECEIVED = "websocket.bytes.received", "By", "Payload of the WebSocket messages that clients sent";
-    /// Counter by `kind` of message.
-    WEBSOCKET_BROADCASTS = "websocket.broadcasts", "{broadcast}", "Messages that were given to all players of a room";
-    /// Histogram with [`SECTION_BOUNDARIES`] by `kind` of message.
-    WEBSOCKET_PROCESSING_DURATION = "websocket.message.processing.duration", "s", "Duration of processing one WebSocket message";
-    /// Counter by `kind` of refusal.
-    WEBSOCKET_ERRORS = "websocket.errors", "{error}", "WebSocket messages that were refused";
-    /// Counter by `kind` of end.
-    WEBSOCKET_CONNECTION_ERRORS = "websocket.connection.errors", "{error}", "WebSocket connections that were refused or ended badly";
-    /// Gauge by `result`, of `phaselab verify --watch` and not of the service.
-    VERIFY_EXEMPLARS = "verify.exemplars", "{exemplar}", "Exemplars of the last round of questions by result";
+    /// `http.server.request.duration`. With [`HTTP_BOUNDARIES`].
+    HTTP_SERVER_REQUEST_DURATION = Histogram "http.server.request.duration", "s",
+        [HTTP_REQUEST_METHOD, URL_SCHEME, NETWORK_PROTOCOL_VERSION, HTTP_ROUTE, HTTP_RESPONSE_STATUS_CODE, ERROR_TYPE],
+        "Duration of HTTP server requests";
+    /// `http.server.active_requests`.
+    HTTP_SERVER_ACTIVE_REQUESTS = UpDownCounter "http.server.active_requests", "{request}",
+        [HTTP_REQUEST_METHOD, URL_SCHEME],
+        "HTTP server requests in flight";
+    /// `section.duration`. With [`SECTION_BOUNDARIES`].
+    SECTION_DURATION = Histogram "section.duration", "s", [SECTION], "Duration of one phase of the work";
+    /// `work.loop.iterations`.
+    WORK_LOOP_ITERATIONS = Counter "work.loop.iterations", "{iteration}",
+        [],
+        "Iterations of the checksum loop that were run";
+    /// `db.client.operation.duration`. With [`DB_BOUNDARIES`].
+    DB_CLIENT_OPERATION_DURATION = Histogram "db.client.operation.duration", "s",
+        [DB_SYSTEM_NAME, DB_OPERATION_NAME, DB_COLLECTION_NAME, DB_QUERY_SUMMARY, ERROR_TYPE],
+        "Duration of database client operations";
+    /// `app.tasks.current`.
+    APP_TASKS_CURRENT = Gauge "app.tasks.current", "{task}", [], "Workers of the ramp that run now";
+    /// `app.tasks.created`.
+    APP_TASKS_CREATED = Counter "app.tasks.created", "{task}", [], "Workers that the ramp has started";
+    /// `app.phase`.
+    APP_PHASE = Gauge "app.phase", "{phase}", [PHASE], "1 for the phase that the ramp is in, 0 for the other";
+    /// `app.scaling.rate`.
+    APP_SCALING_RATE = Gauge "app.scaling.rate", "{task}",
+        [],
+        "Change of the number of workers that the ramp aims at, per tick";
+    /// `worker.active.tasks`.
+    WORKER_ACTIVE_TASKS = Gauge "worker.active.tasks", "{task}", [WORKER_TYPE], "Tasks of the worker that are alive";
+    /// `worker.allocated.memory`.
+    WORKER_ALLOCATED_MEMORY = Gauge "worker.allocated.memory", "By",
+        [WORKER_TYPE],
+        "Memory that the worker has allocated and not freed";
+    /// `worker.allocations`.
+    WORKER_ALLOCATIONS = Counter "worker.allocations", "By", [WORKER_TYPE], "Memory that the worker has ever allocated";
+    /// `worker.allocator.purges`.
+    WORKER_ALLOCATOR_PURGES = Counter "worker.allocator.purges", "{purge}",
+        [WORKER_TYPE],
+        "Times that the allocator gave pages back";
+    /// `worker.tasks.processed`.
+    WORKER_TASKS_PROCESSED = Counter "worker.tasks.processed", "{task}",
+        [WORKER_TYPE, OPERATION],
+        "Tasks that the worker has processed";
+    /// `worker.tasks.in_queue`.
+    WORKER_TASKS_IN_QUEUE = Gauge "worker.tasks.in_queue", "{task}",
+        [WORKER_TYPE],
+        "Tasks that wait in the queue of the worker";
+    /// `worker.task.processing.duration`. With [`SECTION_BOUNDARIES`].
+    WORKER_TASK_PROCESSING_DURATION = Histogram "worker.task.processing.duration", "s",
+        [WORKER_TYPE, OPERATION],
+        "Duration of one task of the worker";
+    /// `worker.task.errors`.
+    WORKER_TASK_ERRORS = Counter "worker.task.errors", "{error}",
+        [WORKER_TYPE, OPERATION, ERROR_TYPE],
+        "Tasks of the worker that failed";
+    /// `app.heap.alloc`.
+    APP_HEAP_ALLOC = Gauge "app.heap.alloc", "By", [], "Memory that is allocated on the heap";
+    /// `app.heap.objects`.
+    APP_HEAP_OBJECTS = Gauge "app.heap.objects", "{object}", [], "Objects that are allocated on the heap";
+    /// `app.open.files`.
+    APP_OPEN_FILES = Gauge "app.open.files", "{file}", [], "Files that are open";
+    /// `app.open.connections`.
+    APP_OPEN_CONNECTIONS = Gauge "app.open.connections", "{connection}", [], "Connections that are open";
+    /// `app.db.pool.active`.
+    APP_DB_POOL_ACTIVE = Gauge "app.db.pool.active", "{connection}",
+        [],
+        "Connections of the database pool that are in use";
+    /// `app.db.pool.idle`.
+    APP_DB_POOL_IDLE = Gauge "app.db.pool.idle", "{connection}", [], "Connections of the database pool that are free";
+    /// `app.queue.depth`.
+    APP_QUEUE_DEPTH = Gauge "app.queue.depth", "{task}", [], "Tasks that wait in the queue";
+    /// `app.queue.capacity`.
+    APP_QUEUE_CAPACITY = Gauge "app.queue.capacity", "{task}", [], "Tasks that the queue can hold";
+    /// `app.tasks.rejected`.
+    APP_TASKS_REJECTED = Counter "app.tasks.rejected", "{task}",
+        [],
+        "Tasks that were turned away because the queue was full";
+    /// `tokio.tasks.alive`.
+    TOKIO_TASKS_ALIVE = Gauge "tokio.tasks.alive", "{task}", [], "Tasks of the runtime that are alive";
+    /// `tokio.tasks.by_name`.
+    TOKIO_TASKS_BY_NAME = Gauge "tokio.tasks.by_name", "{task}", [NAME], "Tasks that are alive by name";
+    /// `tokio.workers`.
+    TOKIO_WORKERS = Gauge "tokio.workers", "{thread}", [], "Threads of the runtime that run tasks";
+    /// `tokio.worker.busy`.
+    TOKIO_WORKER_BUSY = Counter "tokio.worker.busy", "s", [], "Time that the threads of the runtime were busy";
+    /// `tokio.worker.parks`.
+    TOKIO_WORKER_PARKS = Counter "tokio.worker.parks", "{park}", [], "Times that a thread of the runtime went to sleep";
+    /// `tokio.global_queue.depth`.
+    TOKIO_GLOBAL_QUEUE_DEPTH = Gauge "tokio.global_queue.depth", "{task}",
+        [],
+        "Tasks that wait in the queue of the whole runtime";
+    /// `jemalloc.allocated`.
+    JEMALLOC_ALLOCATED = Gauge "jemalloc.allocated", "By", [], "Memory that the program has allocated";
+    /// `jemalloc.active`.
+    JEMALLOC_ACTIVE = Gauge "jemalloc.active", "By", [], "Memory of pages that hold allocations";
+    /// `jemalloc.resident`.
+    JEMALLOC_RESIDENT = Gauge "jemalloc.resident", "By", [], "Memory of the allocator that is resident";
+    /// `jemalloc.mapped`.
+    JEMALLOC_MAPPED = Gauge "jemalloc.mapped", "By", [], "Memory of the extents that the allocator has mapped";
+    /// `jemalloc.retained`.
+    JEMALLOC_RETAINED = Gauge "jemalloc.retained", "By", [], "Memory that the allocator keeps reserved";
+    /// `jemalloc.metadata`.
+    JEMALLOC_METADATA = Gauge "jemalloc.metadata", "By", [], "Memory of the allocator itself";
+    /// `jemalloc.allocations`.
+    JEMALLOC_ALLOCATIONS = Counter "jemalloc.allocations", "By", [], "Memory that the program has ever allocated";
+    /// `jemalloc.mallocs`.
+    JEMALLOC_MALLOCS = Counter "jemalloc.mallocs", "{allocation}", [], "Allocations that were made";
+    /// `jemalloc.frees`.
+    JEMALLOC_FREES = Counter "jemalloc.frees", "{allocation}", [], "Allocations that were freed";
+    /// `jemalloc.purges`.
+    JEMALLOC_PURGES = Counter "jemalloc.purges", "{purge}", [], "Times that the allocator gave pages back";
+    /// `process.cpu.time`.
+    PROCESS_CPU_TIME = Counter "process.cpu.time", "s", [CPU_MODE], "CPU time of the process by mode";
+    /// `process.memory.usage`.
+    PROCESS_MEMORY_USAGE = UpDownCounter "process.memory.usage", "By", [], "Resident memory of the process";
+    /// `process.memory.virtual`.
+    PROCESS_MEMORY_VIRTUAL = UpDownCounter "process.memory.virtual", "By", [], "Virtual memory of the process";
+    /// `process.thread.count`.
+    PROCESS_THREAD_COUNT = UpDownCounter "process.thread.count", "{thread}", [], "Threads of the process";
+    /// `process.unix.file_descriptor.count`.
+    PROCESS_FD_COUNT = UpDownCounter "process.unix.file_descriptor.count", "{file_descriptor}",
+        [],
+        "Open file descriptors of the process";
+    /// `process.unix.file_descriptor.limit`.
+    PROCESS_FD_LIMIT = Gauge "process.unix.file_descriptor.limit", "{file_descriptor}",
+        [],
+        "Soft limit of open file descriptors";
+    /// `process.start_time`.
+    PROCESS_START_TIME = Gauge "process.start_time", "s", [], "Start of the process in seconds since the Unix epoch";
+    /// `process.uptime`.
+    PROCESS_UPTIME = Gauge "process.uptime", "s", [], "Time since the process started";
+    /// `websocket.connections.active`.
+    WEBSOCKET_CONNECTIONS_ACTIVE = UpDownCounter "websocket.connections.active", "{connection}",
+        [],
+        "WebSocket connections that are open";
+    /// `websocket.sessions.active`.
+    WEBSOCKET_SESSIONS_ACTIVE = UpDownCounter "websocket.sessions.active", "{session}", [], "Game sessions that are open";
+    /// `websocket.messages.sent`.
+    WEBSOCKET_MESSAGES_SENT = Counter "websocket.messages.sent", "{message}",
+        [KIND],
+        "WebSocket messages that were sent";
+    /// `websocket.messages.received`.
+    WEBSOCKET_MESSAGES_RECEIVED = Counter "websocket.messages.received", "{message}",
+        [KIND],
+        "WebSocket messages that were received";
+    /// `websocket.bytes.sent`.
+    WEBSOCKET_BYTES_SENT = Counter "websocket.bytes.sent", "By",
+        [KIND],
+        "Payload of the WebSocket messages that were sent";
+    /// `websocket.bytes.received`.
+    WEBSOCKET_BYTES_RECEIVED = Counter "websocket.bytes.received", "By",
+        [KIND],
+        "Payload of the WebSocket messages that were received";
+    /// `websocket.broadcasts`.
+    WEBSOCKET_BROADCASTS = Counter "websocket.broadcasts", "{broadcast}", [KIND], "Messages that went to a whole room";
+    /// `websocket.message.processing.duration`. With [`SECTION_BOUNDARIES`].
+    WEBSOCKET_PROCESSING_DURATION = Histogram "websocket.message.processing.duration", "s",
+        [KIND],
+        "Duration of handling one message";
+    /// `websocket.errors`.
+    WEBSOCKET_ERRORS = Counter "websocket.errors", "{error}", [KIND], "Messages that could not be handled";
+    /// `websocket.connection.errors`.
+    WEBSOCKET_CONNECTION_ERRORS = Counter "websocket.connection.errors", "{error}",
+        [KIND],
+        "Connections that ended with an error";
+    /// `profiler.samples`.
+    PROFILER_SAMPLES = Counter "profiler.samples", "{sample}", [], "CPU samples that the profiler has taken";
+    /// `profiler.samples.lost`.
+    PROFILER_SAMPLES_LOST = Counter "profiler.samples.lost", "{sample}",
+        [],
+        "CPU samples that the profiler had no room for";
+    /// `profiler.recorder.bytes`.
+    PROFILER_RECORDER_BYTES = Gauge "profiler.recorder.bytes", "By",
+        [],
+        "Memory of the samples that the recorder keeps";
+    /// `profiler.profiles`.
+    PROFILER_PROFILES = Counter "profiler.profiles", "{profile}", [KIND], "Profiles that were given away by kind";
+    /// `profiler.refused`.
+    PROFILER_REFUSED = Counter "profiler.refused", "{request}",
+        [REASON],
+        "Requests for diagnostics that were refused by reason";
+    /// `scenario.active`.
+    SCENARIO_ACTIVE = Gauge "scenario.active", "{scenario}", [SCENARIO], "1 while the scenario runs";
+    /// `verify.exemplars`. Of `phaselab verify --watch` and not of the service.
+    VERIFY_EXEMPLARS = Gauge "verify.exemplars", "{exemplar}",
+        [RESULT],
+        "Exemplars of the last round of questions by result";
+}
+
+/// What the exemplars' crate counts about itself, with the same resource; declared there.
+pub const EXEMPLARS: &[Instrument] = &[
+    exemplars("exemplars.offered", &[], "Records that found their bucket's slot free inside a sampled span"),
+    exemplars("exemplars.picked", &[], "Offered exemplars that claimed their slot and marked their span"),
+    exemplars("exemplars.shipped", &[], "Exemplars that left after their span's export was acknowledged"),
+    exemplars("exemplars.dropped", &[attribute::REASON], "Offered exemplars that will not be seen, by reason"),
+];
+
+const fn exemplars(name: &'static str, attributes: &'static [&'static str], description: &'static str) -> Instrument {
+    Instrument { name, kind: Kind::Counter, unit: "{exemplar}", attributes, description }
 }
 
 /// Attribute keys.
@@ -182,8 +354,10 @@ pub mod attribute {
     pub const ROOM: &str = "room";
     /// `recipients`: how many players a broadcast was given to, in spans alone.
     pub const RECIPIENTS: &str = "recipients";
-    /// `reason`: why a client was turned away, out of a closed set.
+    /// `reason`: why a client was turned away or an exemplar dropped, out of a closed set.
     pub const REASON: &str = "reason";
+    /// `name`: the name that a task was spawned under, out of a closed set.
+    pub const NAME: &str = "name";
 }
 
 /// The known request methods; the last entry stands for all others, so that a client cannot make series.
@@ -239,7 +413,23 @@ mod tests {
         let before = names.len();
         names.dedup();
         assert_eq!(names.len(), before);
-        assert!(INSTRUMENTS.iter().all(|one| one.unit != "1"));
+        assert!(INSTRUMENTS.iter().all(|one| ["s", "By"].contains(&one.unit) || one.unit.starts_with('{')));
+    }
+
+    #[test]
+    fn prometheus_names_are_those_that_the_rules_of_otlp_give() {
+        for (instrument, name) in [
+            (HTTP_SERVER_REQUEST_DURATION, "http_server_request_duration_seconds"),
+            (PROCESS_CPU_TIME, "process_cpu_time_seconds_total"),
+            (PROFILER_RECORDER_BYTES, "profiler_recorder_bytes"),
+            (WEBSOCKET_BYTES_SENT, "websocket_bytes_sent_total"),
+            (WORKER_ALLOCATIONS, "worker_allocations_bytes_total"),
+            (WORKER_TASKS_IN_QUEUE, "worker_tasks_in_queue"),
+            (PROCESS_FD_COUNT, "process_unix_file_descriptor_count"),
+        ] {
+            assert_eq!(instrument.prometheus_name(), name);
+        }
+        assert_eq!(SECTION_DURATION.series_names()[0], "section_duration_seconds_bucket");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `phaselab check`: validates without starting anything.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -7,6 +8,7 @@ use clap::Args;
 use super::ConfigArgs;
 use crate::config::{self, Config, Faults, Flag, ProcessEnvironment};
 use crate::error::EXIT_USAGE;
+use crate::names::{EXEMPLARS, INSTRUMENTS};
 
 /// Arguments of `phaselab check`.
 #[derive(Debug, Args)]
@@ -14,6 +16,9 @@ pub struct CheckArgs {
     /// Print the effective configuration as variables.
     #[arg(long)]
     print: bool,
+    /// Print every series that the service can show: instrument, kind, name in Prometheus, labels. Checks nothing.
+    #[arg(long, conflicts_with = "print")]
+    names: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -21,7 +26,26 @@ pub struct CheckArgs {
 /// Reports every fault and evaluates every rule.
 #[must_use]
 pub fn run(args: CheckArgs) -> ExitCode {
+    if args.names {
+        print!("{}", names());
+        return ExitCode::SUCCESS;
+    }
     check(&args.config.flags(), args.print)
+}
+
+/// One line per series, for people who write queries and for the check of those in this repository.
+fn names() -> String {
+    let mut lines = String::new();
+    for instrument in INSTRUMENTS.iter().chain(EXEMPLARS) {
+        let kind = format!("{:?}", instrument.kind);
+        for series in instrument.series_names() {
+            let bound = series.ends_with("_bucket").then(|| "le".to_owned());
+            let labels: Vec<_> = instrument.labels().chain(bound).collect();
+            // Writing to a string cannot fail.
+            let _ = writeln!(lines, "{:<36} {kind:<13} {series:<52} {}", instrument.name, labels.join(","));
+        }
+    }
+    lines
 }
 
 fn check(flags: &[Flag], print: bool) -> ExitCode {

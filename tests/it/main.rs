@@ -10,6 +10,7 @@ mod diagnostics;
 mod input;
 mod limits;
 mod logs;
+mod names;
 mod pages;
 mod parents;
 mod shutdown;

@@ -7,8 +7,13 @@ use std::time::Instant;
 use anyhow::bail;
 
 use crate::config::Settings;
-use crate::programs::{COLLECTOR, COMPOSE, PROMTOOL, Places, Program, TEMPO};
+use crate::programs::{ALERTMANAGER, AMTOOL, COLLECTOR, COMPOSE, PROMETHEUS, PROMTOOL, Places, Program, TEMPO};
 use crate::progress::{Progress, human};
+
+mod alertmanager;
+mod documents;
+mod names;
+mod queries;
 
 /// Configurations that are laid over the collector's own, each checked together with it.
 const OVERLAYS: [&str; 3] = ["debug.yaml", "tests/no-keep-policy.yaml", "tests/strip-mark.yaml"];
@@ -87,6 +92,13 @@ fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec
         };
         checks.push((format!("promtool check config {file}"), Box::new(check)));
     }
+    checks.push(("promtool check rules".to_owned(), Box::new(move || check_rules(settings, repo, places))));
+    checks.push(("promtool test rules".to_owned(), Box::new(move || test_rules(settings, repo, places))));
+    checks.push(("names in rules and documents".to_owned(), Box::new(move || check_names(settings, repo, places))));
+    for file in alertmanager::CONFIGURATIONS {
+        let check = move || check_alertmanager(settings, repo, places, file);
+        checks.push((format!("alertmanager {file}"), Box::new(check)));
+    }
     let tempo = move || {
         // Tempo cannot be built from the module proxy, so not even CI can be asked to have it.
         with_program(places, &TEMPO, false, |tempo| {
@@ -110,6 +122,50 @@ fn validate_collector(settings: &Settings, repo: &Path, places: &Places, overlay
         // Validation opens no queue, but it insists on a directory that could hold one.
         command.env("PHASELAB_COLLECTOR_DATA", std::env::temp_dir());
         run(&mut command)
+    })
+}
+
+/// The files of a folder below the repository, in order.
+fn files_of(repo: &Path, dir: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(repo.join(dir)).into_iter().flatten();
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    files
+}
+
+fn check_rules(settings: &Settings, repo: &Path, places: &Places) -> Outcome {
+    with_program(places, &PROMTOOL, settings.ci, |promtool| {
+        let mut command = Command::new(promtool);
+        run(command.args(["check", "rules", "--lint=all", "--lint-fatal"]).args(files_of(repo, "prometheus/rules")))
+    })
+}
+
+fn test_rules(settings: &Settings, repo: &Path, places: &Places) -> Outcome {
+    with_program(places, &PROMTOOL, settings.ci, |promtool| {
+        run(Command::new(promtool).args(["test", "rules"]).args(files_of(repo, "prometheus/tests/rules")))
+    })
+}
+
+fn check_names(settings: &Settings, repo: &Path, places: &Places) -> Outcome {
+    with_program(places, &PROMETHEUS, settings.ci, |prometheus| {
+        let faults = queries::listing(settings, repo).and_then(|names| queries::faults(repo, &prometheus, &names));
+        match faults {
+            Ok(faults) if faults.is_empty() => Outcome::Passed,
+            Ok(faults) => Outcome::Failed(faults.join("\n")),
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        }
+    })
+}
+
+/// amtool where it is found, otherwise Alertmanager itself, which reads its configuration before it listens.
+fn check_alertmanager(settings: &Settings, repo: &Path, places: &Places, file: &str) -> Outcome {
+    let path = repo.join("alertmanager").join(file);
+    if let Some(amtool) = places.find(&AMTOOL).found {
+        return run(Command::new(amtool).arg("check-config").arg(path));
+    }
+    with_program(places, &ALERTMANAGER, settings.ci, |program| match alertmanager::starts(repo, &program, &path) {
+        Ok(()) => Outcome::Passed,
+        Err(error) => Outcome::Failed(format!("{error:#}")),
     })
 }
 

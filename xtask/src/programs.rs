@@ -43,6 +43,18 @@ pub const PROMETHEUS: Program = Program {
 };
 /// Prometheus's checker.
 pub const PROMTOOL: Program = Program { name: "promtool", files: &["promtool"], ..PROMETHEUS };
+/// Alertmanager.
+pub const ALERTMANAGER: Program = Program {
+    name: "alertmanager",
+    // Debian's package gives it a prefix.
+    files: &["alertmanager", "prometheus-alertmanager"],
+    version: "--version",
+    from: (0, 25),
+    before_major: u32::MAX,
+    because: "older ones cannot read the address of Slack from a file",
+};
+/// Alertmanager's checker.
+pub const AMTOOL: Program = Program { name: "amtool", files: &["amtool"], ..ALERTMANAGER };
 /// Tempo.
 pub const TEMPO: Program = Program {
     name: "tempo",
