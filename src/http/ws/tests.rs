@@ -95,11 +95,14 @@ async fn ask(client: &mut Client, message: Value) -> Value {
 /// The code with which the connection was closed; none when it just ended.
 async fn ended(client: &mut Client) -> Option<u16> {
     let mut code = None;
-    while let Some(Ok(message)) = client.next().await {
-        if let Message::Close(frame) = message {
-            code = frame.map(|frame| frame.code.into());
+    let rest = async {
+        while let Some(Ok(message)) = client.next().await {
+            if let Message::Close(frame) = message {
+                code = frame.map(|frame| frame.code.into());
+            }
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(600), rest).await.expect("the connection ends");
     code
 }
 

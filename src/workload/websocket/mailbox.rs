@@ -85,13 +85,14 @@ impl Overflow {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_full_mailbox_says_so_and_keeps_what_it_has() {
         let (mailbox, mut mail, overflow) = Mailbox::new(2);
         let letter = |text: &str| Letter { kind: Sent::Said, text: text.into() };
         assert!(mailbox.push(letter("1")) && mailbox.push(letter("2")));
         assert!(!mailbox.push(letter("3")));
-        overflow.happened().await;
+        let news = tokio::time::timeout(std::time::Duration::from_secs(1), overflow.happened());
+        news.await.expect("the overflow is told");
         assert_eq!(mail.next().await.unwrap().text.as_str(), "1");
         assert_eq!(mail.waiting().unwrap().text.as_str(), "2");
         assert!(mail.waiting().is_none());
