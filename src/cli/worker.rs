@@ -19,7 +19,7 @@ use crate::workload::workers::{self, Plan, Summary};
 /// Works on tasks that come through a bounded queue; all of them once, evenly over the duration.
 ///
 /// Both kinds do the same tasks and log the same checksum in the end. The bad one makes mistakes that its metrics and
-/// profiles show: see docs/scenarios.md.
+/// profiles show: see docs/workers.md.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
     /// How the work is done; also decides about the ports: 8081 and 6061, or 8082 and 6062
