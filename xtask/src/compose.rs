@@ -198,10 +198,11 @@ fn command(repo: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn ready_urls(ports: &Ports) -> [(&'static str, String); 4] {
+fn ready_urls(ports: &Ports) -> [(&'static str, String); 5] {
     [
         (TraceStore::Tempo.name(), format!("http://127.0.0.1:{}/ready", ports.tempo)),
         ("prometheus", format!("http://127.0.0.1:{}/-/ready", ports.prometheus)),
+        ("alertmanager", format!("http://127.0.0.1:{}/-/ready", ports.alertmanager)),
         ("collector", format!("http://127.0.0.1:{}/", ports.collector_health)),
         ("phaselab", format!("http://127.0.0.1:{}/readyz", ports.http)),
     ]

@@ -63,7 +63,7 @@ impl Stack {
         stack.prepare()?;
         let missing =
             stack.config.parts().into_iter().map(|(name, _)| name).filter(|name| stack.position(*name).is_none());
-        // The two stores start together. Whatever sends to them starts when they listen: a refused
+        // The stores start together. Whatever sends to them starts when they listen: a refused
         // connection would be tried again only after a growing pause.
         let (stores, senders): (Vec<Name>, Vec<Name>) = missing.partition(|name| name.is_store());
         let start = Instant::now();
@@ -153,9 +153,8 @@ impl Stack {
     /// If a program does not end.
     pub fn stop(mut self, progress: &mut Progress) -> anyhow::Result<Vec<&'static str>> {
         let mut killed = Vec::new();
-        for group in
-            [&[Name::Verify][..], &[Name::Phaselab], &[Name::Collector], &[Name::Prometheus, Name::Tempo, Name::Jaeger]]
-        {
+        let stores = [Name::Prometheus, Name::Alertmanager, Name::Tempo, Name::Jaeger];
+        for group in [&[Name::Verify][..], &[Name::Phaselab], &[Name::Collector], &stores] {
             let (mut stopping, rest): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.running).into_iter().partition(|r| group.contains(&r.name));
             self.running = rest;

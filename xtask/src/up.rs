@@ -56,6 +56,7 @@ pub fn up(settings: &Settings, repo: &Path, progress: &mut Progress) -> anyhow::
         overlays: settings.overlays.clone(),
         env: BTreeMap::new(),
         env_remove: settings.otel_variables.clone(),
+        alertmanager_config: settings.alertmanager_config.clone(),
         metrics_retention_h: settings.metrics_retention_h,
         traces_retention_h: settings.traces_retention_h,
     };
@@ -209,6 +210,7 @@ fn urls(state: &State) -> Vec<(&'static str, String)> {
         return urls;
     }
     urls.push(("Prometheus", url(ports.prometheus, "/api/v1/query_exemplars")));
+    urls.push(("Alertmanager", url(ports.alertmanager, "/#/alerts")));
     match state.stack.store() {
         Some(TraceStore::Jaeger) => urls.push(("Jaeger", url(ports.jaeger, "/api/v3/traces/<id>"))),
         _ => urls.push(("Tempo", url(ports.tempo, "/api/traces/<id>"))),

@@ -48,7 +48,7 @@ pub fn write_scrape_only(config: &StackConfig, dir: &Path) -> anyhow::Result<()>
 }
 
 /// The target files of this stack: name and content.
-fn render(config: &StackConfig, store: TraceStore) -> [(&'static str, String); 3] {
+fn render(config: &StackConfig, store: TraceStore) -> [(&'static str, String); 4] {
     let ports = &config.ports;
     let store = match store {
         TraceStore::Tempo => ports.tempo,
@@ -56,6 +56,7 @@ fn render(config: &StackConfig, store: TraceStore) -> [(&'static str, String); 3
     };
     [
         ("prometheus.yml", target(ports.prometheus)),
+        ("alertmanager.yml", target(ports.alertmanager)),
         ("collector.yml", target(ports.collector_metrics)),
         ("trace-store.yml", target(store)),
     ]

@@ -163,6 +163,7 @@ pub(super) fn config(root: &Path, options: Options) -> StackConfig {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect::<BTreeMap<_, _>>(),
         env_remove: settings.otel_variables,
+        alertmanager_config: settings.alertmanager_config,
         metrics_retention_h: settings.metrics_retention_h,
         traces_retention_h: settings.traces_retention_h,
     }
