@@ -106,10 +106,10 @@ fn wait_ready(repo: &Path, label: &str, url: &str, progress: &mut Progress) -> a
             let tail = tail(repo, label);
             bail!("{label} is not ready after {}: {url} says {answer}\n    {tail}", human(start.elapsed()));
         }
-        progress.update(format!("  waiting {label:<11} {:>6}", human(start.elapsed())));
+        progress.update(format!("  waiting {label:<12} {:>6}", human(start.elapsed())));
         std::thread::sleep(Duration::from_millis(250));
     }
-    progress.say(format!("  ready   {label:<11} {:>6}  {url}", human(start.elapsed())));
+    progress.say(format!("  ready   {label:<12} {:>6}  {url}", human(start.elapsed())));
     Ok(())
 }
 

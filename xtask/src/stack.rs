@@ -244,12 +244,12 @@ impl Stack {
             match answer {
                 Ok(()) => {
                     let place = url.unwrap_or_else(|| "in the background".to_owned());
-                    progress.say(format!("  ready   {label:<11} {:>6}  {place}", human(waited)));
+                    progress.say(format!("  ready   {label:<12} {:>6}  {place}", human(waited)));
                     self.ready_after.push((name, waited));
                     return Ok(());
                 }
                 Err(_) if waited < READY_WITHIN => {
-                    progress.update(format!("  waiting {label:<11} {:>6}", human(waited)));
+                    progress.update(format!("  waiting {label:<12} {:>6}", human(waited)));
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 Err(answer) => {
