@@ -34,6 +34,9 @@ pub struct StackConfig {
     /// Alertmanager's configuration: a file of `alertmanager/`, or any other by its whole path.
     #[serde(default)]
     pub alertmanager_config: PathBuf,
+    /// Where Prometheus's configuration and rules are taken from, in place of the repository's.
+    #[serde(default)]
+    pub prometheus_config: Option<PathBuf>,
     /// How long Prometheus keeps samples, in hours.
     pub metrics_retention_h: u32,
     /// How long the trace store keeps traces, in hours.

@@ -17,7 +17,7 @@ use crate::config::TraceStore;
 /// If a file cannot be written.
 pub(super) fn write(config: &StackConfig) -> anyhow::Result<()> {
     let Some(store) = config.store() else { return Ok(()) };
-    let source = config.repo.join("prometheus");
+    let source = config.prometheus_config.clone().unwrap_or_else(|| config.repo.join("prometheus"));
     let dir = config.root.join("prometheus");
     let targets = dir.join("targets");
     fs::create_dir_all(&targets).with_context(|| format!("cannot create {}", targets.display()))?;

@@ -30,6 +30,7 @@ fn config(store: TraceStore, root: &Path) -> StackConfig {
         env: BTreeMap::from([("PHASELAB_SAMPLING_PERCENTAGE".to_owned(), "1".to_owned())]),
         env_remove: vec!["OTEL_TRACES_SAMPLER".to_owned()],
         alertmanager_config: "alertmanager.yml".into(),
+        prometheus_config: None,
         metrics_retention_h: 1,
         traces_retention_h: 2,
     }
