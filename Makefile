@@ -30,7 +30,7 @@ load: ## put load on the running service (ARGS='--rate 50 --duration 30s')
 verify: ## ask the backends whether every exemplar resolves to its trace
 	@$(XTASK) phaselab verify $(ARGS)
 
-stack: ## build collector, Prometheus and Jaeger with Go into the user cache
+stack: ## build collector, Prometheus, Alertmanager and Jaeger with Go into the user cache
 	@$(XTASK) stack $(ARGS)
 
 test: ## run all tests that need only Rust

@@ -1,4 +1,4 @@
-//! `stack`: builds the collector, Prometheus with promtool, Jaeger and Compose out of the Go module proxy.
+//! `stack`: builds the collector, Prometheus with promtool, Alertmanager with amtool, Jaeger and Compose out of the Go module proxy.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -53,6 +53,18 @@ const PROMETHEUS: Module = Module {
         release: go::prometheus_release,
     }),
 };
+const ALERTMANAGER: Module = Module {
+    name: "alertmanager",
+    programs: &[
+        ("github.com/prometheus/alertmanager/cmd/alertmanager", "alertmanager"),
+        ("github.com/prometheus/alertmanager/cmd/amtool", "amtool"),
+    ],
+    version: Some(Version {
+        dependency: "github.com/prometheus/alertmanager",
+        variable: "github.com/prometheus/common/version.Version",
+        release: |version| version.trim_start_matches('v').to_owned(),
+    }),
+};
 const JAEGER: Module = Module {
     name: "jaeger",
     programs: &[("github.com/jaegertracing/jaeger/cmd/all-in-one", "jaeger")],
@@ -79,7 +91,7 @@ const COMPOSE: Module = Module {
 /// If Go is missing or too old, or a build fails; with what to do about it.
 pub fn stack(stack_dir: &Path, cache_dir: &Path, progress: &mut Progress) -> anyhow::Result<PathBuf> {
     let bin = cache::bin_dir(cache_dir, stack_dir)?;
-    let modules = [COLLECTOR, PROMETHEUS, JAEGER, COMPOSE];
+    let modules = [COLLECTOR, PROMETHEUS, ALERTMANAGER, JAEGER, COMPOSE];
     if modules.iter().all(|module| module.is_built(&bin)) {
         progress.say(format!("nothing to build: everything is in {}", bin.display()));
         return Ok(bin);
@@ -115,7 +127,7 @@ pub fn stack(stack_dir: &Path, cache_dir: &Path, progress: &mut Progress) -> any
 /// If Go is missing or the proxy does not serve a pinned version.
 pub fn tidy(stack_dir: &Path, cache_dir: &Path, progress: &mut Progress) -> anyhow::Result<()> {
     go::require(stack_dir)?;
-    for module in [BUILDER, PROMETHEUS, JAEGER, COMPOSE] {
+    for module in [BUILDER, PROMETHEUS, ALERTMANAGER, JAEGER, COMPOSE] {
         let mut command = Command::new("go");
         command.args(["mod", "tidy"]).current_dir(stack_dir.join(module.name));
         go::run(command, &format!("{}: go mod tidy", module.name), progress)?;

@@ -106,10 +106,10 @@ fn wait_ready(repo: &Path, label: &str, url: &str, progress: &mut Progress) -> a
             let tail = tail(repo, label);
             bail!("{label} is not ready after {}: {url} says {answer}\n    {tail}", human(start.elapsed()));
         }
-        progress.update(format!("  waiting {label:<11} {:>6}", human(start.elapsed())));
+        progress.update(format!("  waiting {label:<12} {:>6}", human(start.elapsed())));
         std::thread::sleep(Duration::from_millis(250));
     }
-    progress.say(format!("  ready   {label:<11} {:>6}  {url}", human(start.elapsed())));
+    progress.say(format!("  ready   {label:<12} {:>6}  {url}", human(start.elapsed())));
     Ok(())
 }
 
@@ -198,10 +198,11 @@ fn command(repo: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn ready_urls(ports: &Ports) -> [(&'static str, String); 6] {
+fn ready_urls(ports: &Ports) -> [(&'static str, String); 7] {
     [
         (TraceStore::Tempo.name(), format!("http://127.0.0.1:{}/ready", ports.tempo)),
         ("prometheus", format!("http://127.0.0.1:{}/-/ready", ports.prometheus)),
+        ("alertmanager", format!("http://127.0.0.1:{}/-/ready", ports.alertmanager)),
         ("collector", format!("http://127.0.0.1:{}/", ports.collector_health)),
         ("phaselab", format!("http://127.0.0.1:{}/readyz", ports.http)),
         ("worker-bad", format!("http://127.0.0.1:{}/readyz", ports.worker_bad)),

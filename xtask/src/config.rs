@@ -117,6 +117,8 @@ pub struct Settings {
     pub cache: PathBuf,
     /// `XDG_CACHE_HOME`: where everything else that outlives a clone is kept.
     pub user_cache: PathBuf,
+    /// `PHASELAB_ALERTMANAGER_CONFIG`: a file of `alertmanager/`, or any other by its whole path.
+    pub alertmanager_config: PathBuf,
     /// `PHASELAB_METRICS_RETENTION`, in hours.
     pub metrics_retention_h: u32,
     /// `PHASELAB_TRACES_RETENTION`, in hours; never less than that of the metrics.
@@ -189,6 +191,9 @@ impl Settings {
             path: list(env, "PATH", ':'),
             cache: env.get("PHASELAB_STACK_CACHE").map_or_else(|| user_cache(env).join("stack"), PathBuf::from),
             user_cache: user_cache(env),
+            alertmanager_config: env
+                .get("PHASELAB_ALERTMANAGER_CONFIG")
+                .map_or_else(|| "alertmanager.yml".into(), PathBuf::from),
             metrics_retention_h,
             traces_retention_h,
             ci: env.get("CI").is_some_and(|value| value != "false" && value != "0"),

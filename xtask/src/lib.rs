@@ -3,7 +3,7 @@
 //! [`config`] reads the environment. [`build`] makes programs (into the [`cache`]), [`programs`] finds
 //! them. [`stack`] runs a set of them through [`process`], on [`ports`] of its own; the end-to-end tests
 //! drive it directly. [`up`], [`logs`] and [`lint`] are the commands, [`compose`] the containers' way,
-//! [`state`] what one command leaves for the next. [`e2e`] runs the tests, with foreign readers in [`python`] and [`pprof`].
+//! [`state`] what one command leaves for the next. [`e2e`] runs the tests, with foreign readers in [`python`] and [`pprof`] and a copy of the [`rules`] that does not wait long.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ pub mod process;
 pub mod programs;
 pub mod progress;
 pub mod python;
+pub mod rules;
 pub mod stack;
 pub mod state;
 pub mod up;

@@ -30,7 +30,7 @@ pub fn logs(repo: &Path, service: Option<&str>, lines: usize, follow: bool) -> a
     let mut out = std::io::stdout().lock();
     for (name, path) in &files {
         for line in process::tail(path, lines) {
-            writeln!(out, "{name:<11} | {line}")?;
+            writeln!(out, "{name:<12} | {line}")?;
         }
     }
     if follow { self::follow(&files, &mut out) } else { Ok(()) }
@@ -74,7 +74,7 @@ fn follow(files: &[(String, PathBuf)], out: &mut impl Write) -> anyhow::Result<(
             while reader.read_line(line)? > 0 {
                 quiet = false;
                 if line.ends_with('\n') {
-                    write!(out, "{name:<11} | {line}")?;
+                    write!(out, "{name:<12} | {line}")?;
                     line.clear();
                 }
             }

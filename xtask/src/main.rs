@@ -32,7 +32,7 @@ enum Task {
     },
     /// Show what the programs of the stack log
     Logs {
-        /// One of them: collector, prometheus, tempo or jaeger, phaselab, verify
+        /// One of them: collector, prometheus, alertmanager, tempo or jaeger, phaselab, verify
         service: Option<String>,
         /// How many lines of each
         #[arg(long, short = 'n', default_value_t = 50)]

@@ -28,6 +28,8 @@ pub struct Ports {
     pub worker_optimized_diagnostics: u16,
     /// Prometheus.
     pub prometheus: u16,
+    /// Alertmanager.
+    pub alertmanager: u16,
     /// The collector's OTLP over gRPC.
     pub otlp_grpc: u16,
     /// The collector's OTLP over HTTP.
@@ -60,6 +62,7 @@ impl Default for Ports {
             worker_optimized: 8082,
             worker_optimized_diagnostics: 6062,
             prometheus: 9090,
+            alertmanager: 9093,
             otlp_grpc: 4317,
             otlp_http: 4318,
             collector_metrics: 8888,
@@ -130,6 +133,7 @@ pub const VARIABLES: &[Variable] = &[
         worker_optimized_diagnostics
     ),
     variable!("PHASELAB_PROMETHEUS_PORT", "Prometheus", Owner::Always, prometheus),
+    variable!("PHASELAB_ALERTMANAGER_PORT", "Alertmanager", Owner::Always, alertmanager),
     variable!("PHASELAB_OTLP_GRPC_PORT", "collector, OTLP over gRPC", Owner::Always, otlp_grpc),
     variable!("PHASELAB_OTLP_HTTP_PORT", "collector, OTLP over HTTP", Owner::Always, otlp_http),
     variable!("PHASELAB_COLLECTOR_METRICS_PORT", "collector, own metrics", Owner::Always, collector_metrics),
@@ -246,7 +250,7 @@ mod tests {
         );
         assert!(error.contains("PHASELAB_JAEGER_ADMIN_PORT"), "{error}");
         assert!(!error.contains("TEMPO"), "a port that is not used is not reported: {error}");
-        assert_eq!(error.lines().count(), 1 + 15);
+        assert_eq!(error.lines().count(), 1 + 16);
     }
 
     #[test]

@@ -91,6 +91,8 @@ pub struct Launch {
     pub program: PathBuf,
     /// Arguments.
     pub args: Vec<OsString>,
+    /// Its working directory; that of this process unless it is given.
+    pub dir: Option<PathBuf>,
     /// Variables set on top of the inherited ones.
     pub env: BTreeMap<String, String>,
     /// Inherited variables that the program must not see.
@@ -115,6 +117,9 @@ impl Launch {
         let out = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let err = out.try_clone().with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(&self.program);
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
         for name in &self.env_remove {
             command.env_remove(name);
         }

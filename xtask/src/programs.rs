@@ -150,6 +150,10 @@ pub struct Programs {
     pub collector: PathBuf,
     /// Prometheus.
     pub prometheus: PathBuf,
+    /// Alertmanager.
+    // A stack that an earlier version has started had none, and must be stopped by this one.
+    #[serde(default)]
+    pub alertmanager: PathBuf,
     /// Which trace store.
     pub store: TraceStore,
     /// The trace store.
@@ -173,6 +177,7 @@ impl Programs {
         };
         let collector = need(&COLLECTOR);
         let prometheus = need(&PROMETHEUS);
+        let alertmanager = need(&ALERTMANAGER);
         let trace_store = match wanted {
             Some(TraceStore::Tempo) => need(&TEMPO).map(|path| (TraceStore::Tempo, path)),
             Some(TraceStore::Jaeger) => need(&JAEGER).map(|path| (TraceStore::Jaeger, path)),
@@ -187,9 +192,9 @@ impl Programs {
                 }
             },
         };
-        match (collector, prometheus, trace_store) {
-            (Some(collector), Some(prometheus), Some((store, trace_store))) => {
-                Ok(Self { collector, prometheus, store, trace_store })
+        match (collector, prometheus, alertmanager, trace_store) {
+            (Some(collector), Some(prometheus), Some(alertmanager), Some((store, trace_store))) => {
+                Ok(Self { collector, prometheus, alertmanager, store, trace_store })
             }
             _ => Err(missing),
         }

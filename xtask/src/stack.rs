@@ -63,7 +63,7 @@ impl Stack {
         stack.prepare()?;
         let missing =
             stack.config.parts().into_iter().map(|(name, _)| name).filter(|name| stack.position(*name).is_none());
-        // The two stores start together. Whatever sends to them starts when they listen: a refused
+        // The stores start together. Whatever sends to them starts when they listen: a refused
         // connection would be tried again only after a growing pause.
         let (stores, senders): (Vec<Name>, Vec<Name>) = missing.partition(|name| name.is_store());
         let start = Instant::now();
@@ -157,7 +157,7 @@ impl Stack {
             &[Name::Verify][..],
             &[Name::Phaselab, Name::WorkerBad, Name::WorkerOptimized],
             &[Name::Collector],
-            &[Name::Prometheus, Name::Tempo, Name::Jaeger],
+            &[Name::Prometheus, Name::Alertmanager, Name::Tempo, Name::Jaeger],
         ] {
             let (mut stopping, rest): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.running).into_iter().partition(|r| group.contains(&r.name));
@@ -248,12 +248,12 @@ impl Stack {
             match answer {
                 Ok(()) => {
                     let place = url.unwrap_or_else(|| "in the background".to_owned());
-                    progress.say(format!("  ready   {label:<11} {:>6}  {place}", human(waited)));
+                    progress.say(format!("  ready   {label:<12} {:>6}  {place}", human(waited)));
                     self.ready_after.push((name, waited));
                     return Ok(());
                 }
                 Err(_) if waited < READY_WITHIN => {
-                    progress.update(format!("  waiting {label:<11} {:>6}", human(waited)));
+                    progress.update(format!("  waiting {label:<12} {:>6}", human(waited)));
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 Err(answer) => {

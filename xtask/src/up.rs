@@ -57,6 +57,8 @@ pub fn up(settings: &Settings, repo: &Path, progress: &mut Progress) -> anyhow::
         overlays: settings.overlays.clone(),
         env: BTreeMap::new(),
         env_remove: settings.otel_variables.clone(),
+        alertmanager_config: settings.alertmanager_config.clone(),
+        prometheus_config: None,
         metrics_retention_h: settings.metrics_retention_h,
         traces_retention_h: settings.traces_retention_h,
     };
@@ -212,6 +214,7 @@ fn urls(state: &State) -> Vec<(&'static str, String)> {
     urls.push(("worker, bad", url(ports.worker_bad_diagnostics, "/debug/pprof/")));
     urls.push(("  optimized", url(ports.worker_optimized_diagnostics, "/debug/pprof/")));
     urls.push(("Prometheus", url(ports.prometheus, "/api/v1/query_exemplars")));
+    urls.push(("Alertmanager", url(ports.alertmanager, "/#/alerts")));
     match state.stack.store() {
         Some(TraceStore::Jaeger) => urls.push(("Jaeger", url(ports.jaeger, "/api/v3/traces/<id>"))),
         _ => urls.push(("Tempo", url(ports.tempo, "/api/traces/<id>"))),

@@ -6,6 +6,7 @@
 
 mod e2e {
     //! One file per behaviour; `lab` is what they share.
+    mod alerts;
     mod budget;
     mod collector;
     mod controls;

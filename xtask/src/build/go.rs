@@ -29,7 +29,7 @@ pub(super) fn require(stack_dir: &Path) -> anyhow::Result<String> {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
             "Go is not on PATH, and building the stack needs version {needed} or newer.\n\
-             Get it from https://go.dev/dl/, or put ready-made programs (otelcol, prometheus, promtool, jaeger or tempo) \
+             Get it from https://go.dev/dl/, or put ready-made programs (otelcol, prometheus, promtool, alertmanager, jaeger or tempo) \
              into a directory and name it in STACK_BIN, or use `make run` for the service alone."
         ),
         Err(error) => return Err(error).context("cannot execute go"),

@@ -35,7 +35,7 @@ fn containers_open_loopback_ports_alone_and_the_variables_have_the_defaults_of_n
         assert_eq!(default.parse(), Ok(expected[name]), "{port}");
         assert_eq!(default, inside, "{port}");
     }
-    assert_eq!(published.len(), 11);
+    assert_eq!(published.len(), 12);
 }
 
 #[test]

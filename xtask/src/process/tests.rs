@@ -13,6 +13,7 @@ fn launch(script: &str) -> Launch {
         name: "stand-in",
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],
+        dir: None,
         env: BTreeMap::from([("SHOWN".to_owned(), "yes".to_owned())]),
         env_remove: vec!["PATH".to_owned()],
         ready: None,

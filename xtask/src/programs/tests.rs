@@ -63,6 +63,7 @@ fn tempo_is_preferred_jaeger_steps_in_and_a_choice_is_binding() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "otelcol-contrib", "otelcol-contrib version 0.159.0");
     put(root.path(), "prometheus", "prometheus, version 3.14.0");
+    put(root.path(), "alertmanager", "alertmanager, version 0.31.1");
     put(root.path(), "jaeger", r#"{"gitVersion":"v1.62.0"}"#);
     let places = places(&[("PATH", root.path())]);
     assert_eq!(Programs::find(&places, None).unwrap().store, TraceStore::Jaeger);
@@ -77,7 +78,7 @@ fn all_missing_programs_are_named() {
     let root = tempfile::tempdir().unwrap();
     assert_eq!(
         Programs::find(&places(&[("PATH", root.path())]), None).unwrap_err(),
-        ["otelcol", "prometheus", "jaeger"]
+        ["otelcol", "prometheus", "alertmanager", "jaeger"]
     );
 }
 

@@ -35,6 +35,12 @@ pub struct StackConfig {
     pub env: BTreeMap<String, String>,
     /// Inherited variables that the backends must not see.
     pub env_remove: Vec<String>,
+    /// Alertmanager's configuration: a file of `alertmanager/`, or any other by its whole path.
+    #[serde(default)]
+    pub alertmanager_config: PathBuf,
+    /// Where Prometheus's configuration and rules are taken from, in place of the repository's.
+    #[serde(default)]
+    pub prometheus_config: Option<PathBuf>,
     /// How long Prometheus keeps samples, in hours.
     pub metrics_retention_h: u32,
     /// How long the trace store keeps traces, in hours.
@@ -66,6 +72,7 @@ impl StackConfig {
         let mut parts = Vec::new();
         if let Some(programs) = &self.programs {
             parts.push((Name::from(programs.store), programs.trace_store.clone()));
+            parts.push((Name::Alertmanager, programs.alertmanager.clone()));
             parts.push((Name::Prometheus, programs.prometheus.clone()));
             parts.push((Name::Collector, programs.collector.clone()));
         }

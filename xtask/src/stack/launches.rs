@@ -16,6 +16,8 @@ pub enum Name {
     Tempo,
     /// The trace store where it is not.
     Jaeger,
+    /// Alertmanager.
+    Alertmanager,
     /// Prometheus.
     Prometheus,
     /// The collector.
@@ -40,6 +42,7 @@ impl Name {
         match self {
             Self::Tempo => TraceStore::Tempo.name(),
             Self::Jaeger => TraceStore::Jaeger.name(),
+            Self::Alertmanager => "alertmanager",
             Self::Prometheus => "prometheus",
             Self::Collector => "collector",
             Self::Phaselab => "phaselab",
@@ -52,7 +55,7 @@ impl Name {
     /// Whether it keeps what others send.
     #[must_use]
     pub const fn is_store(self) -> bool {
-        matches!(self, Self::Tempo | Self::Jaeger | Self::Prometheus)
+        matches!(self, Self::Tempo | Self::Jaeger | Self::Alertmanager | Self::Prometheus)
     }
 }
 
@@ -71,6 +74,7 @@ pub(super) fn launch(config: &StackConfig, name: Name, program: &Path) -> Launch
     let mut launch = match name {
         Name::Tempo => tempo(config),
         Name::Jaeger => jaeger(config),
+        Name::Alertmanager => alertmanager(config),
         Name::Prometheus => prometheus(config),
         Name::Collector => collector(config),
         Name::Phaselab => phaselab(config, name, &["serve"]),
@@ -88,6 +92,7 @@ fn backend(config: &StackConfig, name: Name, args: Vec<OsString>, ready: String)
         name: name.label(),
         program: PathBuf::new(),
         args,
+        dir: None,
         env: BTreeMap::new(),
         env_remove: config.env_remove.clone(),
         ready: Some(ready),
@@ -171,6 +176,23 @@ fn prometheus(config: &StackConfig) -> Launch {
     backend(config, Name::Prometheus, args, format!("http://127.0.0.1:{}/-/ready", config.ports.prometheus))
 }
 
+fn alertmanager(config: &StackConfig) -> Launch {
+    let port = config.ports.alertmanager;
+    let dir = config.repo.join("alertmanager");
+    let file = dir.join(&config.alertmanager_config);
+    let args = vec![
+        flag("--config.file=", &file),
+        flag("--storage.path=", &config.root.join("data/alertmanager")),
+        format!("--web.listen-address=127.0.0.1:{port}").into(),
+        // It is alone: no port for others of its kind.
+        "--cluster.listen-address=".into(),
+    ];
+    let mut launch = backend(config, Name::Alertmanager, args, format!("http://127.0.0.1:{port}/-/ready"));
+    // A relative `api_url_file` is looked up in the working directory and not beside the configuration.
+    launch.dir = Some(dir);
+    launch
+}
+
 fn collector(config: &StackConfig) -> Launch {
     let ports = &config.ports;
     let mut args = vec![flag("--config=", &config.repo.join("otel-collector/config.yaml"))];
@@ -211,6 +233,7 @@ fn phaselab(config: &StackConfig, name: Name, args: &[&str]) -> Launch {
         name: name.label(),
         program: PathBuf::new(),
         args: args.iter().map(OsString::from).collect(),
+        dir: None,
         env,
         env_remove,
         ready: (name == Name::Phaselab).then(|| format!("http://127.0.0.1:{}/readyz", config.ports.http)),

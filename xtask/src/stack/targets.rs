@@ -17,7 +17,7 @@ use crate::config::TraceStore;
 /// If a file cannot be written.
 pub(super) fn write(config: &StackConfig) -> anyhow::Result<()> {
     let Some(store) = config.store() else { return Ok(()) };
-    let source = config.repo.join("prometheus");
+    let source = config.prometheus_config.clone().unwrap_or_else(|| config.repo.join("prometheus"));
     let dir = config.root.join("prometheus");
     let targets = dir.join("targets");
     fs::create_dir_all(&targets).with_context(|| format!("cannot create {}", targets.display()))?;
@@ -48,7 +48,7 @@ pub fn write_scrape_only(config: &StackConfig, dir: &Path) -> anyhow::Result<()>
 }
 
 /// The target files of this stack: name and content.
-fn render(config: &StackConfig, store: TraceStore) -> [(&'static str, String); 3] {
+fn render(config: &StackConfig, store: TraceStore) -> [(&'static str, String); 4] {
     let ports = &config.ports;
     let store = match store {
         TraceStore::Tempo => ports.tempo,
@@ -56,6 +56,7 @@ fn render(config: &StackConfig, store: TraceStore) -> [(&'static str, String); 3
     };
     [
         ("prometheus.yml", target(ports.prometheus)),
+        ("alertmanager.yml", target(ports.alertmanager)),
         ("collector.yml", target(ports.collector_metrics)),
         ("trace-store.yml", target(store)),
     ]

@@ -16,7 +16,13 @@ fn config(store: TraceStore, root: &Path) -> StackConfig {
         root: root.to_path_buf(),
         repo: crate::repo(),
         ports,
-        programs: Some(Programs { collector: "/c".into(), prometheus: "/p".into(), store, trace_store: "/t".into() }),
+        programs: Some(Programs {
+            collector: "/c".into(),
+            prometheus: "/p".into(),
+            alertmanager: "/a".into(),
+            store,
+            trace_store: "/t".into(),
+        }),
         service: Some("/s".into()),
         protocol: Protocol::Grpc,
         watch: true,
@@ -24,6 +30,8 @@ fn config(store: TraceStore, root: &Path) -> StackConfig {
         overlays: vec!["otel-collector/tests/strip-mark.yaml".into()],
         env: BTreeMap::from([("PHASELAB_SAMPLING_PERCENTAGE".to_owned(), "1".to_owned())]),
         env_remove: vec!["OTEL_TRACES_SAMPLER".to_owned()],
+        alertmanager_config: "alertmanager.yml".into(),
+        prometheus_config: None,
         metrics_retention_h: 1,
         traces_retention_h: 2,
     }
@@ -42,7 +50,7 @@ fn senders_start_after_the_stores_and_the_watcher_last() {
     let labels: Vec<_> =
         config(TraceStore::Tempo, Path::new("/r")).parts().into_iter().map(|(name, _)| name.label()).collect();
     let services = ["phaselab", "worker-bad", "worker-optimized", "verify"];
-    assert_eq!(labels, [&["tempo", "prometheus", "collector"], &services[..]].concat());
+    assert_eq!(labels, [&["tempo", "alertmanager", "prometheus", "collector"], &services[..]].concat());
     let alone =
         StackConfig { programs: None, watch: false, workers: false, ..config(TraceStore::Tempo, Path::new("/r")) };
     assert_eq!(alone.parts().len(), 1);
@@ -90,7 +98,7 @@ fn every_port_that_is_checked_is_told_to_a_program_and_jaegers_others_are_port_z
 #[test]
 fn backends_do_not_trace_themselves_into_the_collector() {
     let launches = launches(&config(TraceStore::Jaeger, Path::new("/r")));
-    for backend in ["collector", "prometheus", "jaeger"] {
+    for backend in ["collector", "prometheus", "alertmanager", "jaeger"] {
         assert_eq!(launches[backend].env_remove, ["OTEL_TRACES_SAMPLER"]);
     }
     assert_eq!(launches["jaeger"].env["OTEL_TRACES_SAMPLER"], "always_off");
@@ -98,6 +106,17 @@ fn backends_do_not_trace_themselves_into_the_collector() {
         !launches["phaselab"].env_remove.contains(&"OTEL_TRACES_SAMPLER".to_owned()),
         "it is meant for the service"
     );
+}
+
+#[test]
+fn alertmanager_is_told_its_configuration_and_reads_files_from_beside_it() {
+    let config = config(TraceStore::Jaeger, Path::new("/r"));
+    let of = |config: &StackConfig| launches(config).remove("alertmanager").unwrap();
+    let dir = config.repo.join("alertmanager");
+    assert_eq!(of(&config).dir.as_ref(), Some(&dir));
+    assert!(args(&of(&config)).contains(&format!("--config.file={}", dir.join("alertmanager.yml").display())));
+    let elsewhere = StackConfig { alertmanager_config: "/elsewhere/a.yml".into(), ..config };
+    assert!(args(&of(&elsewhere)).contains("--config.file=/elsewhere/a.yml "));
 }
 
 #[test]
@@ -153,6 +172,7 @@ fn prometheus_finds_its_configuration_and_the_targets_of_this_stack() {
     assert!(fs::read_to_string(dir.join("prometheus.yml")).unwrap().contains("out_of_order_time_window"));
     for (file, port) in [
         ("prometheus.yml", config.ports.prometheus),
+        ("alertmanager.yml", config.ports.alertmanager),
         ("collector.yml", config.ports.collector_metrics),
         ("trace-store.yml", config.ports.jaeger_admin),
     ] {

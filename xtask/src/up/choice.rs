@@ -91,6 +91,7 @@ mod tests {
         Ok(Programs {
             collector: "c".into(),
             prometheus: "p".into(),
+            alertmanager: "a".into(),
             store: TraceStore::Jaeger,
             trace_store: "j".into(),
         })

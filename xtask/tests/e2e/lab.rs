@@ -40,8 +40,14 @@ pub(super) struct Options {
 
 impl Lab {
     pub(super) fn start(options: Options) -> Self {
+        Self::start_with(options, |_| {})
+    }
+
+    /// A stack whose configuration is changed further; what `change` writes goes below the stack's root.
+    pub(super) fn start_with(options: Options, change: impl FnOnce(&mut StackConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = config(dir.path(), options);
+        let mut config = config(dir.path(), options);
+        change(&mut config);
         let start = Instant::now();
         let stack = Stack::start(config, &mut Progress::silent()).unwrap();
         Self { stack, up_after: start.elapsed(), _dir: dir }
@@ -166,6 +172,8 @@ pub(super) fn config(root: &Path, options: Options) -> StackConfig {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect::<BTreeMap<_, _>>(),
         env_remove: settings.otel_variables,
+        alertmanager_config: settings.alertmanager_config,
+        prometheus_config: None,
         metrics_retention_h: settings.metrics_retention_h,
         traces_retention_h: settings.traces_retention_h,
     }

@@ -19,6 +19,11 @@ fn a_stack_comes_up_scrapes_itself_and_leaves_nothing() {
         let answer = lab.ask(prometheus, "/api/v1/query?query=sum(up)");
         answer.is_some_and(|answer| answer["data"]["result"][0]["value"][1] == "3")
     });
+    wait_for("Prometheus finds Alertmanager", Duration::from_secs(30), || {
+        let answer = lab.ask(prometheus, "/api/v1/alertmanagers").unwrap_or_default();
+        let url = format!("http://127.0.0.1:{}/api/v2/alerts", lab.stack.config().ports.alertmanager);
+        answer["data"]["activeAlertmanagers"][0]["url"] == url.as_str()
+    });
     let config = lab.stack.config().clone();
     let start = Instant::now();
     let killed = lab.stack.stop(&mut Progress::silent()).unwrap();
@@ -38,7 +43,7 @@ fn a_second_start_takes_over_what_runs_and_starts_only_what_does_not() {
         let now = again.running().find(|(running, _)| *running == name).unwrap().1.clone();
         assert_eq!(now == identity, name != Name::Prometheus, "{name:?}");
     }
-    assert_eq!(names(&again).len(), 3);
+    assert_eq!(names(&again).len(), 4);
 }
 
 #[test]

@@ -31,6 +31,7 @@ impl Scraper {
                 format!("--web.listen-address=127.0.0.1:{port}").into(),
                 "--enable-feature=exemplar-storage".into(),
             ],
+            dir: None,
             env: BTreeMap::new(),
             env_remove: config.env_remove.clone(),
             ready: None,
