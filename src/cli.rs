@@ -5,6 +5,7 @@ mod interrupt;
 pub mod load;
 mod private;
 pub mod profile;
+pub mod ramp;
 pub mod scenario;
 pub mod serve;
 pub mod verify;
@@ -39,6 +40,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Take a profile from the running service.
     Profile(profile::ProfileArgs),
+    /// Add workers and take them away again, once, and record an execution trace.
+    Ramp(ramp::RampArgs),
     /// List, start and stop the scenarios of the running service.
     Scenario(scenario::ScenarioArgs),
     /// Ask the backends whether every exemplar leads to its trace.
@@ -157,6 +160,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Load(args) => load::run(args).await,
         Command::Profile(args) => profile::run(args).await,
+        Command::Ramp(args) => ramp::run(args).await,
         Command::Scenario(args) => scenario::run(args).await,
         Command::Verify(args) => verify::run(args).await,
     }

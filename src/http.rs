@@ -1,6 +1,6 @@
 //! The public API: what is served where, within which limits, and observed how.
 //!
-//! - [`route`] lists the routes; [`work`], [`metrics`], [`health`] and [`index`] answer them;
+//! - [`route`] lists the routes; [`work`], [`tasks`], [`metrics`], [`health`] and [`index`] answer them;
 //! - [`observe`] gives each request its span and its record, [`limits`] bounds it, [`traceparent`] reads its parent;
 //! - [`problem`] is the form of every refusal, [`params`] finds all faults of a query at once;
 //! - [`server`] accepts connections and stops gracefully.
@@ -14,6 +14,7 @@ pub mod params;
 pub mod problem;
 pub mod route;
 pub mod server;
+pub mod tasks;
 pub mod traceparent;
 pub mod work;
 
@@ -83,6 +84,8 @@ pub async fn run(
         stop: config.shutdown_timeout,
     };
     let served = server::serve(listener, router(app, config, telemetry), shutdown, bounds).await;
+    // What was accepted is done now, or it is said that it was not.
+    workload.queue().close(config.shutdown_timeout).await;
     opening.abort();
     workload.database().close().await;
     served
@@ -101,7 +104,7 @@ fn router(app: App, config: &Config, telemetry: &Telemetry) -> Router {
     for route in &route::ROUTES {
         // The layers also wrap the refusal of other methods, which is a request like any other.
         let methods = handler(route)
-            .fallback(method_not_allowed)
+            .fallback(|request| method_not_allowed(request, route.answer.methods()))
             .layer(from_fn_with_state(limits(route.limited), limits::limit))
             .layer(from_fn_with_state(observed(Some(route)), observe::observe));
         router = router.route(route.path, methods);
@@ -117,6 +120,7 @@ fn handler(route: &Route) -> MethodRouter<App> {
     match route.answer {
         route::Answer::Index => get(index::index),
         route::Answer::Work => get(work::work),
+        route::Answer::Tasks => get(tasks::counts).post(tasks::submit),
         route::Answer::Null => get(work::null),
         route::Answer::Metrics => get(metrics::metrics),
         route::Answer::Alive => get(health::alive),
@@ -128,9 +132,9 @@ async fn not_found(request: Request) -> Problem {
     Problem::new(Kind::NotFound, format!("nothing is served at {:?}: / lists what is", request.uri().path()))
 }
 
-async fn method_not_allowed(request: Request) -> Response {
-    let detail = format!("{} is not allowed at {:?}: use GET or HEAD", request.method(), request.uri().path());
+async fn method_not_allowed(request: Request, allowed: &'static str) -> Response {
+    let detail = format!("{} is not allowed at {:?}: use {allowed}", request.method(), request.uri().path());
     let mut response = Problem::new(Kind::MethodNotAllowed, detail).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }

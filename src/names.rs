@@ -87,6 +87,56 @@ instruments! {
     APP_PHASE = "app.phase", "{phase}", "Whether the ramp is in this phase";
     /// Gauge, negative on the way down.
     APP_SCALING_RATE = "app.scaling.rate", "{task}", "Change of the ramp's target with its last tick of 100 ms";
+    /// Gauge, the same number as [`JEMALLOC_ALLOCATED`].
+    APP_HEAP_ALLOC = "app.heap.alloc", "By", "Memory that the program has allocated and not freed";
+    /// Gauge.
+    APP_HEAP_OBJECTS = "app.heap.objects", "{object}", "Pieces of memory that were handed out and not given back";
+    /// Gauge.
+    APP_OPEN_FILES = "app.open.files", "{file}", "File descriptors of the process that are files";
+    /// Gauge.
+    APP_OPEN_CONNECTIONS = "app.open.connections", "{connection}", "File descriptors of the process that are sockets";
+    /// Gauge.
+    APP_DB_POOL_ACTIVE = "app.db.pool.active", "{connection}", "Database connections in use";
+    /// Gauge.
+    APP_DB_POOL_IDLE = "app.db.pool.idle", "{connection}", "Database connections that wait for use";
+    /// Gauge.
+    APP_QUEUE_DEPTH = "app.queue.depth", "{task}", "Tasks that wait in the queue";
+    /// Gauge.
+    APP_QUEUE_CAPACITY = "app.queue.capacity", "{task}", "Tasks that can wait in the queue";
+    /// Counter.
+    APP_TASKS_REJECTED = "app.tasks.rejected", "{task}", "Tasks that were turned away because the queue was full";
+    /// Gauge.
+    TOKIO_TASKS_ALIVE = "tokio.tasks.alive", "{task}", "Tasks of the runtime that have not ended";
+    /// Gauge by `name`, of tasks that were given one.
+    TOKIO_TASKS_BY_NAME = "tokio.tasks.by_name", "{task}", "Tasks that have not ended by name";
+    /// Gauge.
+    TOKIO_WORKERS = "tokio.workers", "{thread}", "Worker threads of the runtime";
+    /// Counter.
+    TOKIO_WORKER_BUSY = "tokio.worker.busy", "s", "Time that the workers of the runtime have spent on tasks";
+    /// Counter.
+    TOKIO_WORKER_PARKS = "tokio.worker.parks", "{park}", "Times that a worker of the runtime went to sleep";
+    /// Gauge.
+    TOKIO_GLOBAL_QUEUE_DEPTH = "tokio.global_queue.depth", "{task}", "Tasks that wait for a worker to pick them up";
+    /// Gauge.
+    JEMALLOC_ALLOCATED = "jemalloc.allocated", "By", "Memory that the program has allocated and not freed";
+    /// Gauge.
+    JEMALLOC_ACTIVE = "jemalloc.active", "By", "Memory in pages with at least one allocation";
+    /// Gauge.
+    JEMALLOC_RESIDENT = "jemalloc.resident", "By", "Memory of the allocator that is physically there";
+    /// Gauge.
+    JEMALLOC_MAPPED = "jemalloc.mapped", "By", "Memory in mappings that are in use";
+    /// Gauge.
+    JEMALLOC_RETAINED = "jemalloc.retained", "By", "Addresses that are kept for later";
+    /// Gauge.
+    JEMALLOC_METADATA = "jemalloc.metadata", "By", "Memory of the allocator's own records";
+    /// Counter.
+    JEMALLOC_ALLOCATIONS = "jemalloc.allocations", "By", "Memory that was ever allocated";
+    /// Counter.
+    JEMALLOC_MALLOCS = "jemalloc.mallocs", "{object}", "Pieces of memory that were ever handed out";
+    /// Counter.
+    JEMALLOC_FREES = "jemalloc.frees", "{object}", "Pieces of memory that were ever given back";
+    /// Counter.
+    JEMALLOC_PURGES = "jemalloc.purges", "{purge}", "Times that unused memory was given back to the system";
     /// Gauge by `result`, of `phaselab verify --watch` and not of the service.
     VERIFY_EXEMPLARS = "verify.exemplars", "{exemplar}", "Exemplars of the last round of questions by result";
 }
@@ -131,6 +181,12 @@ pub mod attribute {
     pub const SCENARIO: &str = "scenario";
     /// `phase` of the ramp: `increasing` or `decreasing`.
     pub const PHASE: &str = "phase";
+    /// `name` of a kind of tasks.
+    pub const NAME: &str = "name";
+    /// `task.id`: the number of a queued task.
+    pub const TASK_ID: &str = "task.id";
+    /// `scenario.parameters`: what was chosen.
+    pub const SCENARIO_PARAMETERS: &str = "scenario.parameters";
     /// `reason`: why a client was turned away, out of a closed set.
     pub const REASON: &str = "reason";
 }

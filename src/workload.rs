@@ -1,10 +1,12 @@
 //! The work of a request, in phases: real queries, a checksum loop, an encoded payload.
 //!
-//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases; [`scenarios`] disturb them.
+//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases; [`queue`] does what
+//! need not be done at once, and [`scenarios`] disturb all of it.
 
 pub mod cpu;
 pub mod db;
 pub mod json;
+pub mod queue;
 pub mod scenarios;
 pub mod track;
 
@@ -19,6 +21,7 @@ use crate::names::Section;
 use crate::telemetry::Instruments;
 use cpu::Stop;
 use db::Database;
+use queue::Queue;
 use track::Track;
 
 /// What a request asks for.
@@ -94,6 +97,7 @@ pub(crate) const CANCELLED: &str = "cancelled";
 #[derive(Debug, Clone)]
 pub struct Workload {
     database: Database,
+    queue: Queue,
     instruments: Arc<Instruments>,
 }
 
@@ -101,7 +105,17 @@ impl Workload {
     /// The workload over the configured database, which is opened with its first use.
     #[must_use]
     pub fn new(config: &Config, instruments: &Arc<Instruments>) -> Self {
-        Self { database: Database::new(&config.database, instruments), instruments: Arc::clone(instruments) }
+        Self {
+            database: Database::new(&config.database, instruments),
+            queue: Queue::new(instruments),
+            instruments: Arc::clone(instruments),
+        }
+    }
+
+    /// The queue, for tasks that need not be done at once.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.queue
     }
 
     /// The database, for the readiness check.

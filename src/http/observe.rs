@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Version};
+use axum::http::{HeaderMap, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::Response;
 use opentelemetry::trace::{Status, TraceContextExt as _};
@@ -28,8 +28,8 @@ use crate::workload::CANCELLED;
 /// `network.protocol.version`; only HTTP/1 is served.
 const VERSIONS: [&str; 2] = ["1.0", "1.1"];
 
-/// All refusals, success, and the client that went away.
-const OUTCOMES: usize = Kind::ALL.len() + 2;
+/// All refusals, both kinds of success, and the client that went away.
+const OUTCOMES: usize = Kind::ALL.len() + 3;
 
 /// Paths and queries are shortened to this many bytes in spans.
 const MAX_URL_BYTES: usize = 512;
@@ -41,6 +41,8 @@ const SPAN_ATTRIBUTES: usize = 7;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Good,
+    /// The work is done later.
+    Accepted,
     Refused(Kind),
     /// The client went away, or the service stopped waiting.
     Cancelled,
@@ -51,13 +53,14 @@ impl Outcome {
         match self {
             Self::Good => 0,
             Self::Cancelled => 1,
-            Self::Refused(kind) => 2 + kind as usize,
+            Self::Accepted => 2,
+            Self::Refused(kind) => 3 + kind as usize,
         }
     }
 
     fn error_type(self) -> Option<&'static str> {
         match self {
-            Self::Good => None,
+            Self::Good | Self::Accepted => None,
             Self::Refused(kind) => Some(kind.error_type()),
             Self::Cancelled => Some(CANCELLED),
         }
@@ -67,6 +70,7 @@ impl Outcome {
     fn status(self) -> Option<u16> {
         match self {
             Self::Good => Some(200),
+            Self::Accepted => Some(202),
             Self::Refused(kind) => Some(kind.status()),
             Self::Cancelled => None,
         }
@@ -169,7 +173,11 @@ pub(super) async fn observe(State(observed): State<Arc<Observed>>, request: Requ
             Context::map_current(|context| context.span().set_attributes(attributes));
         }
         let mut response = next.run(request).await;
-        let outcome = response.extensions().get().map_or(Outcome::Good, |kind| Outcome::Refused(*kind));
+        let outcome = match response.extensions().get() {
+            Some(kind) => Outcome::Refused(*kind),
+            None if response.status() == StatusCode::ACCEPTED => Outcome::Accepted,
+            None => Outcome::Good,
+        };
         watch.finish(outcome, response.headers_mut());
         response
     }
@@ -258,7 +266,8 @@ mod tests {
     #[test]
     fn each_outcome_has_its_own_cell() {
         let refused = Kind::ALL.iter().map(|kind| Outcome::Refused(*kind));
-        let mut cells: Vec<_> = [Outcome::Good, Outcome::Cancelled].into_iter().chain(refused).collect();
+        let mut cells: Vec<_> =
+            [Outcome::Good, Outcome::Cancelled, Outcome::Accepted].into_iter().chain(refused).collect();
         cells.sort_by_key(|outcome| outcome.index());
         for (index, outcome) in cells.iter().enumerate() {
             assert_eq!(outcome.index(), index);

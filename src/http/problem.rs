@@ -73,6 +73,8 @@ kinds! {
     BodyTooLarge = 413, "body_too_large", "The request body is too large";
     /// The name under which the server was asked is not its own.
     HostNotAllowed = 421, "host_not_allowed", "This server does not answer under this name";
+    /// As many tasks wait as may.
+    QueueFull = 429, "queue_full", "The queue is full";
     /// The request asked for it.
     InjectedFailure = 500, "injected_failure", "A phase failed on purpose";
     /// A query failed.
@@ -142,7 +144,7 @@ impl Problem {
     /// A refusal with an explanation for the client.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let again = matches!(kind, Kind::Overloaded | Kind::DatabaseUnavailable | Kind::NotReady);
+        let again = matches!(kind, Kind::QueueFull | Kind::Overloaded | Kind::DatabaseUnavailable | Kind::NotReady);
         Self {
             kind,
             detail: detail.into(),

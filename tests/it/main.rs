@@ -12,6 +12,8 @@ mod limits;
 mod logs;
 mod pages;
 mod parents;
+mod ramp;
 mod shutdown;
+mod tasks;
 mod telemetry;
 mod work;

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{CtlError, Facts, Probe};
+use super::{Counts, CtlError, Facts, Probe};
 use crate::heap::tables::{Limits, Tables};
 
 /// Whether heap profiles can be taken here.
@@ -27,6 +27,10 @@ pub(crate) fn set_active(_: bool) -> Result<(), CtlError> {
 }
 
 pub(crate) fn purge() -> Result<(), CtlError> {
+    Err(NONE)
+}
+
+pub(crate) fn counts() -> Result<Counts, CtlError> {
     Err(NONE)
 }
 
