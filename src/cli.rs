@@ -5,6 +5,7 @@ mod interrupt;
 pub mod load;
 mod private;
 pub mod profile;
+pub mod ramp;
 pub mod scenario;
 pub mod serve;
 pub mod verify;
@@ -40,6 +41,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Take a profile from the running service.
     Profile(profile::ProfileArgs),
+    /// Add workers and take them away again, once, and record an execution trace.
+    Ramp(ramp::RampArgs),
     /// List, start and stop the scenarios of the running service.
     Scenario(scenario::ScenarioArgs),
     /// Work on tasks, with mistakes to be found or without.
@@ -164,6 +167,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Load(args) => load::run(args).await,
         Command::Profile(args) => profile::run(args).await,
+        Command::Ramp(args) => ramp::run(args).await,
         Command::Scenario(args) => scenario::run(args).await,
         Command::Worker(args) => worker::run(args).await,
         Command::Verify(args) => verify::run(args).await,

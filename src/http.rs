@@ -1,6 +1,6 @@
 //! The public API: what is served where, within which limits, and observed how.
 //!
-//! - [`route`] lists the routes; [`work`], [`ws`], [`metrics`], [`health`] and [`index`] answer them;
+//! - [`route`] lists the routes; [`work`], [`tasks`], [`ws`], [`metrics`], [`health`] and [`index`] answer them;
 //! - [`observe`] gives each request its span and its record, [`limits`] bounds it, [`traceparent`] reads its parent, and
 //!   [`origin`] the page that a browser sent it for;
 //! - [`problem`] is the form of every refusal, [`params`] finds all faults of a query at once;
@@ -16,6 +16,7 @@ pub mod params;
 pub mod problem;
 pub mod route;
 pub mod server;
+pub mod tasks;
 pub mod traceparent;
 pub mod work;
 pub mod worker;
@@ -110,6 +111,8 @@ pub async fn run(
     };
     let (served, cut) =
         tokio::join!(server::serve(listener, router(app, config, telemetry), shutdown, bounds), closing);
+    // What was accepted is done now, or it is said that it was not.
+    workload.queue().close(config.shutdown_timeout).await;
     opening.abort();
     workload.database().close().await;
     Served { cut: served.cut + cut }
@@ -128,7 +131,7 @@ fn router(app: App, config: &Config, telemetry: &Telemetry) -> Router {
     for route in &route::ROUTES {
         // The layers also wrap the refusal of other methods, which is a request like any other.
         let methods = handler(route)
-            .fallback(method_not_allowed)
+            .fallback(|request| method_not_allowed(request, route.answer.methods()))
             .layer(from_fn_with_state(limits(route.limited), limits::limit))
             .layer(from_fn_with_state(observed(Some(route)), observe::observe));
         router = router.route(route.path, methods);
@@ -144,6 +147,7 @@ fn handler(route: &Route) -> MethodRouter<App> {
     match route.answer {
         route::Answer::Index => get(index::index),
         route::Answer::Work => get(work::work),
+        route::Answer::Tasks => get(tasks::counts).post(tasks::submit),
         route::Answer::Null => get(work::null),
         route::Answer::Game => get(ws::ws),
         route::Answer::Metrics => get(metrics::metrics),
@@ -156,9 +160,9 @@ async fn not_found(request: Request) -> Problem {
     Problem::new(Kind::NotFound, format!("nothing is served at {:?}: / lists what is", request.uri().path()))
 }
 
-async fn method_not_allowed(request: Request) -> Response {
-    let detail = format!("{} is not allowed at {:?}: use GET or HEAD", request.method(), request.uri().path());
+async fn method_not_allowed(request: Request, allowed: &'static str) -> Response {
+    let detail = format!("{} is not allowed at {:?}: use {allowed}", request.method(), request.uri().path());
     let mut response = Problem::new(Kind::MethodNotAllowed, detail).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -354,6 +354,10 @@ pub mod attribute {
     pub const ROOM: &str = "room";
     /// `recipients`: how many players a broadcast was given to, in spans alone.
     pub const RECIPIENTS: &str = "recipients";
+    /// `task.id`: the number of a queued task.
+    pub const TASK_ID: &str = "task.id";
+    /// `scenario.parameters`: what was chosen.
+    pub const SCENARIO_PARAMETERS: &str = "scenario.parameters";
     /// `reason`: why a client was turned away or an exemplar dropped, out of a closed set.
     pub const REASON: &str = "reason";
     /// `name`: the name that a task was spawned under, out of a closed set.

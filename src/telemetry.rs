@@ -2,13 +2,14 @@
 //!
 //! - [`resource`] says who speaks;
 //! - [`traces`] builds the span pipeline, [`metrics`] the instruments and their one reader, [`process`] the instruments
-//!   of the process itself, [`profiler`] those of the profiler, [`worker`] those of a worker, [`websocket`] those of the
-//!   game, [`observe`] those that other rooms are asked for;
+//!   of the process itself, [`runtime`] and [`allocator`] those of tokio and of jemalloc, [`profiler`] those of the profiler,
+//!   [`worker`] those of a worker, [`websocket`] those of the game, [`observe`] those that other rooms are asked for;
 //! - [`recent`] remembers the last requests;
 //! - [`export`] watches the exports and says once when they fail and once when they work again;
 //! - [`logs`] writes the lines;
 //! - [`guard`] stops all of it in the right order.
 
+pub mod allocator;
 pub mod export;
 pub mod guard;
 pub mod logs;
@@ -18,6 +19,7 @@ pub mod process;
 pub mod profiler;
 pub mod recent;
 pub mod resource;
+pub mod runtime;
 pub mod traces;
 pub mod websocket;
 pub mod worker;
@@ -81,6 +83,8 @@ pub fn start(config: &Config) -> Result<(Telemetry, Guard), StartError> {
     let instruments = Arc::new(Instruments::new(&exemplars, &meters));
     exemplars.register_metrics(instruments.meter());
     process::register(instruments.meter());
+    allocator::register(&instruments);
+    runtime::register(&instruments);
     let tracer = tracers.tracer(names::SCOPE);
     let telemetry = Telemetry { instruments, exposition: Some(exposition), health, tracer: Some(tracer), recent };
     Ok((telemetry, Guard::new(Some(tracers), meters, exemplars)))

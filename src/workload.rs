@@ -1,11 +1,13 @@
 //! The work of a request, in phases: real queries, a checksum loop, an encoded payload.
 //!
-//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases; [`scenarios`] disturb them. [`websocket`]
-//! is the game, whose work comes in messages; [`workers`] is work that no request asks for.
+//! [`track`] makes a phase observable, [`db`], [`cpu`] and [`json`] are the phases; [`queue`] does what need not be done at
+//! once, and [`scenarios`] disturb all of it. [`websocket`] is the game, whose work comes in messages; [`workers`] is work that
+//! no request asks for.
 
 pub mod cpu;
 pub mod db;
 pub mod json;
+pub mod queue;
 pub mod scenarios;
 pub mod track;
 pub mod websocket;
@@ -22,6 +24,7 @@ use crate::names::Section;
 use crate::telemetry::Instruments;
 use cpu::Stop;
 use db::Database;
+use queue::Queue;
 use track::Track;
 
 /// What a request asks for.
@@ -97,6 +100,7 @@ pub(crate) const CANCELLED: &str = "cancelled";
 #[derive(Debug, Clone)]
 pub struct Workload {
     database: Database,
+    queue: Queue,
     instruments: Arc<Instruments>,
 }
 
@@ -104,7 +108,17 @@ impl Workload {
     /// The workload over the configured database, which is opened with its first use.
     #[must_use]
     pub fn new(config: &Config, instruments: &Arc<Instruments>) -> Self {
-        Self { database: Database::new(&config.database, instruments), instruments: Arc::clone(instruments) }
+        Self {
+            database: Database::new(&config.database, instruments),
+            queue: Queue::new(instruments),
+            instruments: Arc::clone(instruments),
+        }
+    }
+
+    /// The queue, for tasks that need not be done at once.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.queue
     }
 
     /// The database, for the readiness check.

@@ -28,8 +28,8 @@ use crate::workload::CANCELLED;
 /// `network.protocol.version`; only HTTP/1 is served.
 const VERSIONS: [&str; 2] = ["1.0", "1.1"];
 
-/// All refusals, success, the connection that became another, and the client that went away.
-const OUTCOMES: usize = Kind::ALL.len() + 3;
+/// All refusals, both kinds of success, the connection that became another, and the client that went away.
+const OUTCOMES: usize = Kind::ALL.len() + 4;
 
 /// Paths and queries are shortened to this many bytes in spans.
 const MAX_URL_BYTES: usize = 512;
@@ -43,6 +43,8 @@ enum Outcome {
     Good,
     /// The connection is a WebSocket from here on.
     Switched,
+    /// The work is done later.
+    Accepted,
     Refused(Kind),
     /// The client went away, or the service stopped waiting.
     Cancelled,
@@ -54,13 +56,14 @@ impl Outcome {
             Self::Good => 0,
             Self::Cancelled => 1,
             Self::Switched => 2,
-            Self::Refused(kind) => 3 + kind as usize,
+            Self::Accepted => 3,
+            Self::Refused(kind) => 4 + kind as usize,
         }
     }
 
     fn error_type(self) -> Option<&'static str> {
         match self {
-            Self::Good | Self::Switched => None,
+            Self::Good | Self::Switched | Self::Accepted => None,
             Self::Refused(kind) => Some(kind.error_type()),
             Self::Cancelled => Some(CANCELLED),
         }
@@ -71,6 +74,7 @@ impl Outcome {
         match self {
             Self::Good => Some(200),
             Self::Switched => Some(101),
+            Self::Accepted => Some(202),
             Self::Refused(kind) => Some(kind.status()),
             Self::Cancelled => None,
         }
@@ -176,6 +180,7 @@ pub(super) async fn observe(State(observed): State<Arc<Observed>>, request: Requ
         let outcome = match response.extensions().get() {
             Some(kind) => Outcome::Refused(*kind),
             None if response.status() == StatusCode::SWITCHING_PROTOCOLS => Outcome::Switched,
+            None if response.status() == StatusCode::ACCEPTED => Outcome::Accepted,
             None => Outcome::Good,
         };
         watch.finish(outcome, response.headers_mut());
@@ -266,8 +271,10 @@ mod tests {
     #[test]
     fn each_outcome_has_its_own_cell() {
         let refused = Kind::ALL.iter().map(|kind| Outcome::Refused(*kind));
-        let mut cells: Vec<_> =
-            [Outcome::Good, Outcome::Switched, Outcome::Cancelled].into_iter().chain(refused).collect();
+        let mut cells: Vec<_> = [Outcome::Good, Outcome::Switched, Outcome::Accepted, Outcome::Cancelled]
+            .into_iter()
+            .chain(refused)
+            .collect();
         cells.sort_by_key(|outcome| outcome.index());
         for (index, outcome) in cells.iter().enumerate() {
             assert_eq!(outcome.index(), index);

@@ -77,6 +77,8 @@ kinds! {
     HostNotAllowed = 421, "host_not_allowed", "This server does not answer under this name";
     /// A request without a WebSocket handshake where only that is answered.
     UpgradeRequired = 426, "upgrade_required", "Only WebSockets are served here";
+    /// As many tasks wait as may.
+    QueueFull = 429, "queue_full", "The queue is full";
     /// The request asked for it.
     InjectedFailure = 500, "injected_failure", "A phase failed on purpose";
     /// A query failed.
@@ -146,7 +148,7 @@ impl Problem {
     /// A refusal with an explanation for the client.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let again = matches!(kind, Kind::Overloaded | Kind::DatabaseUnavailable | Kind::NotReady);
+        let again = matches!(kind, Kind::QueueFull | Kind::Overloaded | Kind::DatabaseUnavailable | Kind::NotReady);
         Self {
             kind,
             detail: detail.into(),

@@ -7,6 +7,8 @@ pub enum Answer {
     Index,
     /// The phases of the work.
     Work,
+    /// The queue.
+    Tasks,
     /// Nothing, as fast as possible.
     Null,
     /// The game.
@@ -19,7 +21,18 @@ pub enum Answer {
     Ready,
 }
 
-/// One route, for GET and HEAD.
+impl Answer {
+    /// The methods that it answers.
+    #[must_use]
+    pub const fn methods(self) -> &'static str {
+        match self {
+            Self::Tasks => "GET, HEAD, POST",
+            _ => "GET, HEAD",
+        }
+    }
+}
+
+/// One route.
 #[derive(Debug)]
 pub struct Route {
     /// The pattern, which is also the value of `http.route`.
@@ -37,7 +50,7 @@ pub struct Route {
 }
 
 /// All routes, in the order of the index.
-pub const ROUTES: [Route; 7] = [
+pub const ROUTES: [Route; 8] = [
     Route {
         path: "/",
         answer: Answer::Index,
@@ -54,6 +67,15 @@ pub const ROUTES: [Route; 7] = [
         about: "work in phases: a database query (db_ms adds latency), a checksum loop (loop_iterations) and an encoded \
                 payload (items rows); fail names a phase that fails",
         example: "/api/work?db_ms=5&loop_iterations=20000&items=10",
+    },
+    Route {
+        path: "/api/tasks",
+        answer: Answer::Tasks,
+        traced: true,
+        limited: true,
+        about: "the queue: POST sends a task that takes work_ms and is answered with 202, or 429 when the queue is full; \
+                GET counts what became of all tasks",
+        example: "/api/tasks",
     },
     Route {
         path: "/api/null",

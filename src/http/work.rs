@@ -90,14 +90,14 @@ pub(super) async fn null() -> Response {
     json(b"null".as_slice())
 }
 
-fn json(body: impl IntoResponse) -> Response {
+pub(super) fn json(body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// The trace of this request; none when the SDK is disabled.
-fn trace_id() -> Option<String> {
+pub(super) fn trace_id() -> Option<String> {
     Context::map_current(|context| {
         let span = context.span();
         let ids = span.span_context();

@@ -48,7 +48,12 @@ fn router(config: &Config, telemetry: &Telemetry) -> Router {
             Answer::Alive | Answer::Ready => get(health::alive),
             _ => continue,
         };
-        router = router.route(route.path, methods.fallback(method_not_allowed).layer(observed(Some(route))));
+        router = router.route(
+            route.path,
+            methods
+                .fallback(|request| method_not_allowed(request, route.answer.methods()))
+                .layer(observed(Some(route))),
+        );
     }
     router.fallback(not_found).with_state(metrics::Scrape::new(telemetry.exposition.clone()))
 }

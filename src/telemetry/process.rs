@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
-use procfs::process::{LimitValue, Process, Stat};
+use procfs::process::{FDTarget, LimitValue, Process, Stat};
 use procfs::{ProcResult, WithCurrentSystemInfo as _};
 
 use crate::names::{self, attribute};
@@ -39,6 +39,7 @@ pub(super) fn register(meter: &Meter) {
     up_down(meter, names::PROCESS_MEMORY_VIRTUAL, Arc::clone(&readings), |stat| i64::try_from(stat.vsize).ok());
     up_down(meter, names::PROCESS_THREAD_COUNT, readings, |stat| Some(stat.num_threads));
     descriptors(meter);
+    opened(meter);
     times(meter);
 }
 
@@ -101,6 +102,44 @@ fn descriptors(meter: &Meter) {
         .build();
 }
 
+/// What descriptors lead to: files, and sockets.
+fn open_descriptors() -> ProcResult<(i64, i64)> {
+    let (mut files, mut sockets) = (0, 0);
+    // One that another thread closes meanwhile is left out.
+    for descriptor in Process::myself()?.fd()?.flatten() {
+        match descriptor.target {
+            // A device such as /dev/null is no file that could pile up.
+            FDTarget::Path(path) if !path.starts_with("/dev") => files += 1,
+            FDTarget::Socket(_) => sockets += 1,
+            _ => {}
+        }
+    }
+    Ok((files, sockets))
+}
+
+fn opened(meter: &Meter) {
+    let one = |instrument: names::Instrument, which: fn((i64, i64)) -> i64| {
+        let _observed = meter
+            .i64_observable_gauge(instrument.name)
+            .with_unit(instrument.unit)
+            .with_description(instrument.description)
+            .with_callback(move |observer| {
+                if let Ok(open) = open_descriptors() {
+                    observer.observe(which(open), &[]);
+                }
+            })
+            .build();
+    };
+    one(names::APP_OPEN_FILES, |(files, _)| files);
+    one(names::APP_OPEN_CONNECTIONS, |(_, sockets)| sockets);
+}
+
+/// Descriptors that the process may still open; `None` where there is no limit or it is not known.
+pub(crate) fn descriptors_left() -> Option<u64> {
+    let limit = descriptor_limit().ok()??;
+    Some(limit.saturating_sub(descriptor_count().ok()? as u64))
+}
+
 fn descriptor_count() -> ProcResult<usize> {
     Process::myself()?.fd_count()
 }
@@ -157,6 +196,10 @@ mod tests {
         let stat = Readings::default().stat().unwrap();
         assert!(stat.rss_bytes().get() > 100_000 && stat.num_threads >= 1);
         assert!(descriptor_count().unwrap() >= 3);
+        let _file = std::fs::File::open("/proc/self/exe").unwrap();
+        let _socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (files, sockets) = open_descriptors().unwrap();
+        assert!(files > 0 && sockets > 0, "{files} {sockets}");
         assert!(descriptor_limit().unwrap().is_none_or(|limit| limit >= 3));
     }
 

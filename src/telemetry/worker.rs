@@ -3,7 +3,7 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::AsyncInstrument;
 use otel_exemplars::{Counter, Histogram};
-use span_profiler::heap::{AllocatorCounters, AllocatorStats};
+use span_profiler::heap::AllocatorStats;
 
 use super::Instruments;
 use super::metrics::{counter, histogram};
@@ -33,8 +33,8 @@ impl WorkerInstruments {
         meter.gauge(names::WORKER_TASKS_IN_QUEUE, move || u64::try_from(in_queue()).ok());
         // Without jemalloc there are no series, rather than ones that say zero.
         meter.gauge(names::WORKER_ALLOCATED_MEMORY, || Some(AllocatorStats::read().ok()?.allocated));
-        meter.counter(names::WORKER_ALLOCATIONS, || Some(AllocatorCounters::read().ok()?.allocated));
-        meter.counter(names::WORKER_ALLOCATOR_PURGES, || Some(AllocatorCounters::read().ok()?.purges));
+        meter.counter(names::WORKER_ALLOCATIONS, || Some(AllocatorStats::read().ok()?.total));
+        meter.counter(names::WORKER_ALLOCATOR_PURGES, || Some(AllocatorStats::read().ok()?.purges));
         let meter = instruments.exemplar_meter();
         Self {
             processed: counter(meter, names::WORKER_TASKS_PROCESSED),

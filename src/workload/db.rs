@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::{CANCELLED, Failure};
 use crate::config;
-use crate::names::attribute;
+use crate::names::{self, attribute};
 use crate::telemetry::Instruments;
 
 /// `db.system.name`.
@@ -30,7 +30,7 @@ pub(super) const SUMMARY: &str = "SELECT products";
 pub const PRODUCTS: u32 = 10_000;
 
 /// Connections to a file: each is a thread, and readers of SQLite's write-ahead log do not wait for each other.
-const CONNECTIONS: u32 = 8;
+pub(super) const CONNECTIONS: u32 = 8;
 
 /// How long a request waits for a connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -124,7 +124,25 @@ impl Database {
         };
         let durations =
             Durations { good: bind(None), failed: bind(Some("database_error")), cancelled: bind(Some(CANCELLED)) };
-        Self(Arc::new(Inner { place: place.clone(), pool: OnceCell::new(), durations }))
+        let database = Self(Arc::new(Inner { place: place.clone(), pool: OnceCell::new(), durations }));
+        database.observe(instruments);
+        database
+    }
+
+    /// The connections of a database that is open.
+    fn observe(&self, instruments: &Instruments) {
+        let gauge = |instrument, count: fn(i64, i64) -> i64| {
+            let of = self.clone();
+            instruments.observe_gauge(instrument, move |gauge| {
+                if let Some(pool) = of.0.pool.get() {
+                    let idle = i64::try_from(pool.num_idle()).unwrap_or(i64::MAX);
+                    gauge.observe(count(pool.size().into(), idle), &[]);
+                }
+            });
+        };
+        // Both are read one after the other, and a connection may come back in between.
+        gauge(names::APP_DB_POOL_ACTIVE, |all, idle| (all - idle).max(0));
+        gauge(names::APP_DB_POOL_IDLE, |_, idle| idle);
     }
 
     /// Opens the database if it is not open yet.

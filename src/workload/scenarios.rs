@@ -1,13 +1,18 @@
 //! Scenarios: faults and loads that are switched on and off while the service runs, to see what they look like.
 //!
 //! - [`ALL`] is the registry; a scenario is one value in it, and its file below here says what it does;
+//! - [`ramp`] is a scenario, and so are [`leaks`], [`pressure`] and [`compute`], which share a [`pace`];
 //! - [`parameter`] bounds what can be asked for, [`control`] starts and stops, [`cancel`] tells a scenario to stop.
 //!
 //! Each scenario bounds what it takes, ends by itself, and undoes what it did. One that is not running costs nothing.
 
 pub mod cancel;
+mod compute;
 pub mod control;
+mod leaks;
+mod pace;
 pub mod parameter;
+mod pressure;
 pub mod ramp;
 
 use std::pin::Pin;
@@ -57,7 +62,17 @@ pub struct Lab {
 }
 
 /// All scenarios, in the order in which they are listed.
-pub const ALL: &[Scenario] = &[ramp::SCENARIO];
+pub const ALL: &[Scenario] = &[
+    ramp::SCENARIO,
+    leaks::TASK_LEAK,
+    leaks::MEMORY_LEAK,
+    leaks::FILE_LEAK,
+    leaks::CONNECTION_LEAK,
+    pressure::POOL_EXHAUSTION,
+    pressure::QUEUE_PRESSURE,
+    compute::CPU_BOTTLENECK,
+    compute::ALLOCATION_CHURN,
+];
 
 impl Lab {
     /// The parts of one service, with their instruments.

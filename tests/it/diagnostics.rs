@@ -3,6 +3,7 @@
 
 mod access;
 mod command;
+mod faults;
 mod limits;
 mod pages;
 mod profiles;
@@ -10,8 +11,9 @@ mod scenarios;
 mod traces;
 
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Instant;
 
-use crate::client::{Answer, send};
+use crate::client::{Answer, PATIENCE, send};
 use crate::server::Server;
 
 /// A service with its private server on a free port.
@@ -41,6 +43,21 @@ impl Private {
 
     fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[])
+    }
+
+    /// The value of the one series that has all of these in it.
+    fn value(&self, parts: &[&str]) -> f64 {
+        let series = self.server.series(parts);
+        assert_eq!(series.len(), 1, "{parts:?}: {series:?}");
+        series[0].rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until a metric is as it should be.
+    fn wait_for(&self, parts: &[&str], fits: impl Fn(f64) -> bool) {
+        let started = Instant::now();
+        while !fits(self.value(parts)) {
+            assert!(started.elapsed() < PATIENCE, "{parts:?} is {}", self.value(parts));
+        }
     }
 }
 

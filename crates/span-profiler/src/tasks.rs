@@ -21,7 +21,9 @@ mod text;
 mod tracked;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -88,6 +90,16 @@ pub async fn dump(limit: Duration) -> TaskDump {
 #[must_use]
 pub fn dump_blocking(limit: Duration) -> TaskDump {
     round::collect(limit, limit)
+}
+
+/// How many tasks of each name have not ended, by name. Copies the list of tasks and asks none of them.
+#[must_use]
+pub fn count_by_name() -> BTreeMap<Arc<str>, u64> {
+    let mut counts = BTreeMap::new();
+    for entry in registry::REGISTRY.entries() {
+        *counts.entry(names::text(entry.name)).or_default() += 1;
+    }
+    counts
 }
 
 /// Polls that run now, for execution traces.

@@ -305,7 +305,7 @@ fn trace_start(scenario: &Scenario, values: &Values) -> SpanContext {
         tracing::info!(scenario = scenario.name, parameters, "a scenario starts");
         Context::map_current(|context| {
             context.span().set_attribute(KeyValue::new(attribute::SCENARIO, scenario.name));
-            context.span().set_attribute(KeyValue::new("scenario.parameters", parameters));
+            context.span().set_attribute(KeyValue::new(attribute::SCENARIO_PARAMETERS, parameters));
             context.span().span_context().clone()
         })
     })

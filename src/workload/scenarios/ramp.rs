@@ -20,8 +20,9 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// How often a worker wakes up.
 const WORK: Duration = Duration::from_millis(50);
 
-/// Each worker is a task of about a kilobyte that wakes up 20 times a second, so all of them keep a core busy.
-const WORKERS: Parameter = Parameter {
+/// How many workers. Each is a task of about a kilobyte that wakes up 20 times a second, so the most of them keep a
+/// core busy.
+pub const WORKERS: Parameter = Parameter {
     name: "workers",
     about: "workers at the peak, which is reached after half of the time",
     unit: Unit::Of("workers"),
@@ -31,7 +32,7 @@ const WORKERS: Parameter = Parameter {
 };
 
 /// The way up and the way down together.
-const DURATION: Parameter =
+pub const DURATION: Parameter =
     Parameter { about: "time from the first worker to the last, up and down", ..Parameter::DURATION };
 
 pub(super) const SCENARIO: Scenario = Scenario {

@@ -1,33 +1,16 @@
 //! Scenarios over HTTP and from the command line. Catches: scenarios that strangers can start, that do not stop, that
 //! leave something behind, bad input that starts something all the same, starts and stops that leave no trace.
 
-use std::time::Instant;
-
 use otlp_testkit::proto::common::v1::any_value::Value;
 use otlp_testkit::{Receiver, attribute};
 
 use super::Private;
-use crate::client::{Answer, PATIENCE};
+use crate::client::Answer;
 use crate::server::run;
 
 impl Private {
     fn post(&self, path: &str) -> Answer {
         self.ask("POST", path, &[])
-    }
-
-    /// The value of the one series that has all of these in it.
-    fn value(&self, parts: &[&str]) -> f64 {
-        let series = self.server.series(parts);
-        assert_eq!(series.len(), 1, "{parts:?}: {series:?}");
-        series[0].rsplit(' ').next().unwrap().parse().unwrap()
-    }
-
-    /// Waits until a metric is as it should be.
-    fn wait_for(&self, parts: &[&str], fits: impl Fn(f64) -> bool) {
-        let started = Instant::now();
-        while !fits(self.value(parts)) {
-            assert!(started.elapsed() < PATIENCE, "{parts:?} is {}", self.value(parts));
-        }
     }
 }
 

@@ -18,6 +18,14 @@ pub struct AllocatorStats {
     pub retained: u64,
     /// The allocator's own records.
     pub metadata: u64,
+    /// Allocated since the process began. Threads report what they allocated from their own caches late.
+    pub total: u64,
+    /// Pieces of memory that were handed out, to the program or to a thread's cache.
+    pub mallocs: u64,
+    /// Pieces of memory that were given back, by the program or by a thread's cache.
+    pub frees: u64,
+    /// Times that unused pages were given back to the system.
+    pub purges: u64,
 }
 
 impl AllocatorStats {
@@ -28,6 +36,7 @@ impl AllocatorStats {
     pub fn read() -> Result<Self, HeapError> {
         error::require_global()?;
         sys::refresh()?;
+        let counts = sys::counts()?;
         Ok(Self {
             allocated: sys::size(c"stats.allocated")?,
             active: sys::size(c"stats.active")?,
@@ -35,28 +44,10 @@ impl AllocatorStats {
             mapped: sys::size(c"stats.mapped")?,
             retained: sys::size(c"stats.retained")?,
             metadata: sys::size(c"stats.metadata")?,
+            total: counts.bytes,
+            mallocs: counts.mallocs,
+            frees: counts.frees,
+            purges: counts.purges,
         })
-    }
-}
-
-/// What jemalloc has counted since the program started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AllocatorCounters {
-    /// Bytes that were ever allocated, in size classes. What a thread takes from its cache is counted some allocations later.
-    pub allocated: u64,
-    /// Sweeps in which unused pages were given back to the system.
-    pub purges: u64,
-}
-
-impl AllocatorCounters {
-    /// Asks jemalloc for the numbers of now. Takes some ten microseconds, as it looks at each size class; needs no
-    /// [`super::start`].
-    ///
-    /// # Errors
-    /// If jemalloc is not the global allocator, or refuses.
-    pub fn read() -> Result<Self, HeapError> {
-        error::require_global()?;
-        sys::refresh()?;
-        Ok(Self { allocated: sys::requested()?, purges: sys::purges()? })
     }
 }

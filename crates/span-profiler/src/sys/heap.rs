@@ -28,7 +28,7 @@ mod hooks;
 mod lock;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use {
-    ctl::{SUPPORTED, facts, interval, is_global, purge, purges, refresh, requested, set_active, size},
+    ctl::{SUPPORTED, counts, facts, interval, is_global, purge, refresh, set_active, size},
     hooks::{install, probe, restore_backtrace, tables, uninstall},
 };
 
@@ -36,8 +36,8 @@ pub(crate) use {
 mod unsupported;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) use unsupported::{
-    SUPPORTED, facts, install, interval, is_global, probe, purge, purges, refresh, requested, restore_backtrace,
-    set_active, size, tables, uninstall,
+    SUPPORTED, counts, facts, install, interval, is_global, probe, purge, refresh, restore_backtrace, set_active, size,
+    tables, uninstall,
 };
 
 /// A control of jemalloc that failed, with the error number that it gave.
@@ -45,6 +45,19 @@ pub(crate) use unsupported::{
 pub(crate) struct CtlError {
     pub(crate) name: &'static CStr,
     pub(crate) code: i32,
+}
+
+/// What was done since the process began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Bytes that were asked for, each rounded up to the size of its class.
+    pub(crate) bytes: u64,
+    /// Objects that left an arena.
+    pub(crate) mallocs: u64,
+    /// Objects that came back.
+    pub(crate) frees: u64,
+    /// Purges of dirty and muzzy pages.
+    pub(crate) purges: u64,
 }
 
 /// What decides whether samples can be taken.

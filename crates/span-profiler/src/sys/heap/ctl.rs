@@ -7,7 +7,7 @@ use std::ptr;
 
 use tikv_jemalloc_sys as jemalloc;
 
-use super::{CtlError, Facts, hooks};
+use super::{Counts, CtlError, Facts, hooks};
 
 /// Whether heap profiles can be taken here.
 pub(crate) const SUPPORTED: bool = true;
@@ -17,10 +17,10 @@ pub(crate) const SUPPORTED: bool = true;
 /// # Safety
 /// Every bit pattern that jemalloc stores for such a control is a value of the type.
 pub(super) unsafe trait Value: Copy + Default {}
-// SAFETY: C's `unsigned`, a plain number.
-unsafe impl Value for u32 {}
 // SAFETY: plain numbers.
 unsafe impl Value for u64 {}
+// SAFETY: C's `unsigned`, a plain number.
+unsafe impl Value for u32 {}
 // SAFETY: `size_t`, a plain number.
 unsafe impl Value for usize {}
 // SAFETY: C's `bool`, which has Rust's representation.
@@ -40,26 +40,6 @@ pub(super) fn read<T: Value>(name: &'static CStr) -> Result<T, CtlError> {
     let code = unsafe {
         jemalloc::mallctl(name.as_ptr(), ptr::from_mut(&mut value).cast::<c_void>(), &raw mut len, ptr::null_mut(), 0)
     };
-    if code == 0 { Ok(value) } else { Err(CtlError { name, code }) }
-}
-
-/// Reads a control of a series: `name` has zeros where the series are counted, `indices` say which of its parts to replace.
-fn read_at<T: Value>(name: &'static CStr, indices: &[(usize, usize)]) -> Result<T, CtlError> {
-    let mut mib = [0_usize; 8];
-    let mut parts = mib.len();
-    // SAFETY: jemalloc writes at most `parts` numbers into `mib`, which has room for them, and says in `parts` how many.
-    let code = unsafe { jemalloc::mallctlnametomib(name.as_ptr(), mib.as_mut_ptr(), &raw mut parts) };
-    if code != 0 {
-        return Err(CtlError { name, code });
-    }
-    for (part, index) in indices {
-        mib[*part] = *index;
-    }
-    let mut value = T::default();
-    let mut len = size_of::<T>();
-    let old = ptr::from_mut(&mut value).cast::<c_void>();
-    // SAFETY: as in `read`; an index that jemalloc does not have is answered with ENOENT.
-    let code = unsafe { jemalloc::mallctlbymib(mib.as_ptr(), parts, old, &raw mut len, ptr::null_mut(), 0) };
     if code == 0 { Ok(value) } else { Err(CtlError { name, code }) }
 }
 
@@ -110,13 +90,11 @@ pub(crate) fn set_active(active: bool) -> Result<(), CtlError> {
     write(c"prof.active", active)
 }
 
-/// `MALLCTL_ARENAS_ALL` (`jemalloc_macros.h`): in the place of an arena's number, all of them together.
-const ALL_ARENAS: usize = 4_096;
-
 /// Gives unused memory back to the system.
 pub(crate) fn purge() -> Result<(), CtlError> {
     // Refused where the program has switched these caches off (`tcache:false`); then there is nothing in them.
     let _ = call(c"thread.tcache.flush");
+    // 4096 is MALLCTL_ARENAS_ALL (`jemalloc_macros.h`).
     call(c"arena.4096.purge")
 }
 
@@ -130,25 +108,79 @@ pub(crate) fn size(name: &'static CStr) -> Result<u64, CtlError> {
     read::<usize>(name).map(|bytes| bytes as u64)
 }
 
-/// Bytes that were ever asked for, rounded up as jemalloc does. A thread's requests are counted when its cache is filled,
-/// flushed or collected.
-pub(crate) fn requested() -> Result<u64, CtlError> {
-    let small = sum_of(c"arenas.nbins", c"arenas.bin.0.size", c"stats.arenas.0.bins.0.nrequests")?;
-    let large = sum_of(c"arenas.nlextents", c"arenas.lextent.0.size", c"stats.arenas.0.lextents.0.nrequests")?;
-    Ok(small.wrapping_add(large))
+/// The controls of one kind of classes, named for the first class. 4096 is `MALLCTL_ARENAS_ALL`.
+struct Classes {
+    number: &'static CStr,
+    size: &'static CStr,
+    requests: &'static CStr,
+    mallocs: &'static CStr,
+    frees: &'static CStr,
 }
 
-/// Requests of all size classes of a kind, each times its size.
-fn sum_of(classes: &'static CStr, size: &'static CStr, requests: &'static CStr) -> Result<u64, CtlError> {
-    (0..read::<u32>(classes)? as usize).try_fold(0_u64, |sum, class| {
-        let size = read_at::<usize>(size, &[(2, class)])? as u64;
-        let requests = read_at::<u64>(requests, &[(2, ALL_ARENAS), (4, class)])?;
-        Ok(sum.wrapping_add(size.wrapping_mul(requests)))
-    })
+/// Small objects, and large ones.
+const CLASSES: [Classes; 2] = [
+    Classes {
+        number: c"arenas.nbins",
+        size: c"arenas.bin.0.size",
+        requests: c"stats.arenas.4096.bins.0.nrequests",
+        mallocs: c"stats.arenas.4096.bins.0.nmalloc",
+        frees: c"stats.arenas.4096.bins.0.ndalloc",
+    },
+    Classes {
+        number: c"arenas.nlextents",
+        size: c"arenas.lextent.0.size",
+        requests: c"stats.arenas.4096.lextents.0.nrequests",
+        mallocs: c"stats.arenas.4096.lextents.0.nmalloc",
+        frees: c"stats.arenas.4096.lextents.0.ndalloc",
+    },
+];
+
+/// Sums all classes of sizes up: some 230 of them.
+pub(crate) fn counts() -> Result<Counts, CtlError> {
+    let mut counts = Counts::default();
+    for classes in CLASSES {
+        let size = Node::new(classes.size)?;
+        let [requests, mallocs, frees] = [classes.requests, classes.mallocs, classes.frees].map(Node::new);
+        let (requests, mallocs, frees) = (requests?, mallocs?, frees?);
+        for class in 0..read::<u32>(classes.number)? as usize {
+            counts.bytes += size.read::<usize>(class)? as u64 * requests.read::<u64>(class)?;
+            counts.mallocs += mallocs.read::<u64>(class)?;
+            counts.frees += frees.read::<u64>(class)?;
+        }
+    }
+    counts.purges = read::<u64>(c"stats.arenas.4096.dirty_npurge")? + read::<u64>(c"stats.arenas.4096.muzzy_npurge")?;
+    Ok(counts)
 }
 
-/// Sweeps that gave pages back to the system.
-pub(crate) fn purges() -> Result<u64, CtlError> {
-    let sweeps = |name| read_at::<u64>(name, &[(2, ALL_ARENAS)]);
-    Ok(sweeps(c"stats.arenas.0.dirty_npurge")?.wrapping_add(sweeps(c"stats.arenas.0.muzzy_npurge")?))
+/// A control that exists for each class, looked up once. The class is the last part of its name but one.
+struct Node {
+    name: &'static CStr,
+    path: [usize; Self::DEPTH],
+    depth: usize,
+}
+
+impl Node {
+    /// No control of jemalloc lies deeper (`CTL_MAX_DEPTH` in its src/ctl.c).
+    const DEPTH: usize = 7;
+
+    fn new(name: &'static CStr) -> Result<Self, CtlError> {
+        let mut node = Self { name, path: [0; Self::DEPTH], depth: Self::DEPTH };
+        // SAFETY: `path` has room for `depth` numbers; jemalloc writes at most that many, and how many into `depth`.
+        let code = unsafe {
+            jemalloc::mallctlnametomib(name.as_ptr(), node.path.as_mut_ptr(), ptr::from_mut(&mut node.depth))
+        };
+        if code == 0 && node.depth >= 2 { Ok(node) } else { Err(CtlError { name, code }) }
+    }
+
+    fn read<T: Value>(&self, class: usize) -> Result<T, CtlError> {
+        let mut path = self.path;
+        path[self.depth - 2] = class;
+        let mut value = T::default();
+        let mut len = size_of::<T>();
+        let old = ptr::from_mut(&mut value).cast::<c_void>();
+        // SAFETY: `path` holds `depth` numbers that are only read, and a class that does not exist is an error; for `value`
+        // holds what is said in `read`.
+        let code = unsafe { jemalloc::mallctlbymib(path.as_ptr(), self.depth, old, &raw mut len, ptr::null_mut(), 0) };
+        if code == 0 { Ok(value) } else { Err(CtlError { name: self.name, code }) }
+    }
 }
