@@ -59,3 +59,21 @@ fn ready(program: &Path, file: &Path, dir: &Path) -> anyhow::Result<()> {
     child.wait()?;
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_configurations_route_and_inhibit_alike_and_the_default_tells_nobody() {
+        let [default, slack] =
+            CONFIGURATIONS.map(|file| fs::read_to_string(crate::repo().join("alertmanager").join(file)).unwrap());
+        let common = |text: &str| {
+            let (_, rest) = text.split_once("\nroute:\n").unwrap();
+            rest.split_once("\nreceivers:\n").unwrap().0.replace("receiver: slack", "receiver: nobody")
+        };
+        assert_eq!(common(&default), common(&slack));
+        assert!(default.ends_with("\nreceivers:\n  - name: nobody\n") && default.contains("tells nobody"));
+        assert!(slack.contains("api_url_file: ") && !slack.contains("api_url: "));
+    }
+}

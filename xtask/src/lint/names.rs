@@ -43,8 +43,9 @@ const SPAN_METRICS: [&str; 4] = [
     "traces_span_metrics_duration_seconds_count",
 ];
 
-/// Words that look like a series and are none: parameters and phases of the work, names of other projects.
-const NO_SERIES: [&str; 5] = ["db_ms", "db_query", "jemalloc_pprof", "prometheus_client", "tokio_unstable"];
+/// Words that look like a series and are none: parameters, phases and spans of the work, names of other projects.
+const NO_SERIES: [&str; 7] =
+    ["db_ms", "db_query", "jemalloc_pprof", "prometheus_client", "tokio_unstable", "work_ms", "worker_task"];
 
 /// A series that exists.
 #[derive(Debug)]
