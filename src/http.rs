@@ -49,6 +49,9 @@ const MAX_CONNECTIONS: usize = 4_096;
 /// How long a client of the API may take to read its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a client may take to send the head of a request, also of the next one on an idle connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What the handlers share; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -79,10 +82,12 @@ pub async fn run(
     let bounds = Bounds {
         name: "connection",
         connections: MAX_CONNECTIONS,
+        header_timeout: HEADER_TIMEOUT,
+        watched: false,
         write_timeout: WRITE_TIMEOUT,
         stop: config.shutdown_timeout,
     };
-    let served = server::serve(listener, router(app, config, telemetry), shutdown, bounds).await;
+    let served = server::serve(listener, router(app, config, telemetry), shutdown, bounds, |_, _| true).await;
     opening.abort();
     workload.database().close().await;
     served

@@ -11,8 +11,8 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::interrupt::interrupted;
-use crate::config::diagnostics::Token;
-use crate::config::percent;
+use crate::config::diagnostics::{TOKEN_FILE, client_token};
+use crate::config::{Flag, ProcessEnvironment, percent};
 use crate::diagnostics::top::Top;
 use crate::error::{EXIT_FAILED, EXIT_USAGE, chain};
 
@@ -70,13 +70,17 @@ pub struct ProfileArgs {
     /// Base address of the diagnostics server.
     #[arg(long, env = "PHASELAB_DIAGNOSTICS_URL", default_value = "http://127.0.0.1:6060")]
     url: String,
-    /// File with the token, where the server asks for one.
-    #[arg(long, value_name = "FILE", env = "PHASELAB_DIAGNOSTICS_TOKEN_FILE")]
-    token_file: Option<PathBuf>,
+    /// File with the token, where the server asks for one [PHASELAB_DIAGNOSTICS_TOKEN_FILE, or the token itself in
+    /// PHASELAB_DIAGNOSTICS_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<String>,
     /// Write it to this file instead: a flame graph if it ends in .svg, else what go tool pprof reads.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
+
+/// How a profile in pprof's format begins.
+const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// Why there is no profile, and the exit code.
 struct Failure(u8, String);
@@ -114,6 +118,15 @@ impl ProfileArgs {
         let url = self.address(file.as_deref())?;
         let body = self.ask(&url).await?;
         if let Some(file) = file {
+            let begins: &[u8] = match self.kind {
+                // It has no mark of its own.
+                Kind::Trace => b"",
+                _ if is_svg(&file) => b"<",
+                _ => GZIP,
+            };
+            if !body.starts_with(begins) {
+                return Err(Failure(EXIT_FAILED, no_profile(&url, "it does not begin as one")));
+            }
             let written = std::fs::write(&file, &body);
             written.map_err(|error| Failure(EXIT_FAILED, format!("cannot write {}: {error}", file.display())))?;
             println!("{}: {} bytes", file.display(), body.len());
@@ -122,10 +135,8 @@ impl ProfileArgs {
             }
             return Ok(());
         }
-        let top: Top = serde_json::from_slice(&body).map_err(|error| {
-            let why = format!("{url} answered something else than a profile ({error}): is it a diagnostics server?");
-            Failure(EXIT_FAILED, why)
-        })?;
+        let top: Top = serde_json::from_slice(&body)
+            .map_err(|error| Failure(EXIT_FAILED, no_profile(&url, &error.to_string())))?;
         print!("{}", show::table(&top));
         Ok(())
     }
@@ -179,9 +190,9 @@ impl ProfileArgs {
         let limit = PATIENCE + Duration::try_from_secs_f64(self.seconds.unwrap_or(30.0)).unwrap_or_default();
         let client = reqwest::Client::builder().timeout(limit).redirect(reqwest::redirect::Policy::none()).no_proxy();
         let mut request = client.build().map_err(unreachable)?.get(url);
-        if let Some(file) = &self.token_file {
-            let token = Token::from_file(file)
-                .map_err(|(rule, fix)| Failure(EXIT_USAGE, format!("{} {rule}: {fix}", file.display())))?;
+        let file = self.token_file.clone().map(|value| Flag { variable: TOKEN_FILE, flag: "--token-file", value });
+        let token = client_token(&ProcessEnvironment, file);
+        if let Some(token) = token.map_err(|faults| Failure(EXIT_USAGE, faults.to_string()))? {
             request = request.bearer_auth(token.reveal());
         }
         let response = request.send().await.map_err(unreachable)?;
@@ -193,8 +204,13 @@ impl ProfileArgs {
         let detail = serde_json::from_slice(&body).map(|refusal: Refusal| refusal.detail);
         let detail = detail.unwrap_or_else(|_| format!("{url} is not served there: is it a diagnostics server?"));
         let code = if status == 400 { EXIT_USAGE } else { EXIT_FAILED };
-        Err(Failure(code, format!("{} {detail}", status.as_u16())))
+        let how = if status == 401 { "; here: --token-file <file>" } else { "" };
+        Err(Failure(code, format!("{} {detail}{how}", status.as_u16())))
     }
+}
+
+fn no_profile(url: &str, why: &str) -> String {
+    format!("{url} answered something else than a profile ({why}): is it a diagnostics server?")
 }
 
 fn is_svg(file: &Path) -> bool {
