@@ -5,9 +5,8 @@ mod why;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, Method};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
@@ -65,14 +64,14 @@ pub(super) struct SpanView {
 /// The page of a trace, or its profile in another form.
 pub(super) async fn trace(
     State(app): State<Arc<App>>,
-    trace_id: Result<Path<String>, PathRejection>,
+    uri: Uri,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let ask = Ask::read(query.as_deref(), ask::PAGE)?;
-    // What is no UTF-8 is no trace id either.
-    let trace_id = ask::trace_id_of_path(trace_id.as_ref().map_or("", |Path(text)| text))?;
+    // As it was sent: what is encoded is no trace id, and may be no text.
+    let trace_id = ask::trace_id_of_path(uri.path().rsplit('/').next().unwrap_or_default())?;
     let form = Form::of(&ask, What::Cpu.name(), false);
     if method == Method::HEAD {
         return Ok(form.head());
