@@ -1,6 +1,6 @@
 //! The private server: profiles and scenarios of this process, for its operator alone.
 //!
-//! - [`access`] decides who may ask, [`manners`] gives every answer its headers and counts the refused;
+//! - [`door`] keeps room for connections, [`access`] decides who may ask, [`manners`] gives every answer its headers and counts the refused;
 //! - [`ask`] reads parameters, [`slots`] lets one profile of a kind be taken at a time;
 //! - [`sources`] is where profiles come from, [`profiles`] serves them at Go's paths, [`answer`] writes them;
 //! - [`spans`] and [`traces`] lead from a span or a trace to its profile, also to those of other processes ([`peers`]);
@@ -13,6 +13,7 @@
 mod access;
 mod answer;
 mod ask;
+mod door;
 mod manners;
 mod pages;
 mod peers;
@@ -24,8 +25,9 @@ mod spans;
 pub(crate) mod top;
 mod traces;
 
+use std::collections::HashMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -51,8 +53,8 @@ use access::Access;
 use peers::Peers;
 use slots::Slots;
 
-/// Connections at once: some people, some scripts, and the peers.
-const MAX_CONNECTIONS: usize = 64;
+/// How long a client may take to send the head of a request: who says nothing takes the room of others.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a client may take to read an answer: 30 s for some megabytes is a slow link.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -117,13 +119,15 @@ impl Diagnostics {
         };
         let bounds = Bounds {
             name: "diagnostics connection",
-            connections: MAX_CONNECTIONS,
+            connections: door::MAX_CONNECTIONS,
+            header_timeout: HEADER_TIMEOUT,
+            watched: true,
             write_timeout: WRITE_TIMEOUT,
             stop: config.shutdown_timeout,
         };
         let thread = std::thread::Builder::new()
             .name("diagnostics".to_owned())
-            .spawn(move || serve(listener, router(app), stopping, bounds))?;
+            .spawn(move || serve(listener, Arc::new(app), stopping, bounds))?;
         Ok(Self { stop, thread })
     }
 
@@ -141,7 +145,7 @@ impl Diagnostics {
 
 fn serve(
     listener: TcpListener,
-    router: Router,
+    app: Arc<App>,
     mut stopping: watch::Receiver<bool>,
     bounds: Bounds,
 ) -> io::Result<Served> {
@@ -153,15 +157,15 @@ fn serve(
             // Fails when the handle is gone, and then nobody wants the server either.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
-        Ok(server::serve(listener, router, stop, bounds).await)
+        let admits = |peer, open: &HashMap<_, IpAddr>| door::admits(&app.access, peer, open.values().copied());
+        Ok(server::serve(listener, router(&app), stop, bounds, admits).await)
     });
     // A blocking thread may still be writing what nobody waits for.
     runtime.shutdown_background();
     served
 }
 
-fn router(app: App) -> Router {
-    let app = Arc::new(app);
+fn router(app: &Arc<App>) -> Router {
     let redirect = |to: &'static str| get(move || async move { Redirect::temporary(to) });
     let routes: [(&str, MethodRouter<Arc<App>>); 22] = [
         ("/", redirect("/debug/pprof/")),
@@ -195,7 +199,7 @@ fn router(app: App) -> Router {
     let one = get(scenarios::show).post(scenarios::start).delete(scenarios::stop);
     let one = one.fallback(|request| method_not_allowed(request, "GET, HEAD, POST, DELETE"));
     router = router.route("/scenarios/{name}", one);
-    router.fallback(not_found).layer(from_fn_with_state(Arc::clone(&app), manners::manners)).with_state(app)
+    router.fallback(not_found).layer(from_fn_with_state(Arc::clone(app), manners::manners)).with_state(Arc::clone(app))
 }
 
 async fn not_found(request: Request) -> Problem {

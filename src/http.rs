@@ -55,6 +55,9 @@ const MAX_CONNECTIONS: usize = 4_096;
 /// How long a client of the API may take to read its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a client may take to send the head of a request, also of the next one on an idle connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What the handlers share; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -94,6 +97,8 @@ pub async fn run(
     let bounds = Bounds {
         name: "connection",
         connections: MAX_CONNECTIONS,
+        header_timeout: HEADER_TIMEOUT,
+        watched: false,
         write_timeout: WRITE_TIMEOUT,
         stop: config.shutdown_timeout,
     };
@@ -110,7 +115,7 @@ pub async fn run(
         game.close(config.shutdown_timeout).await
     };
     let (served, cut) =
-        tokio::join!(server::serve(listener, router(app, config, telemetry), shutdown, bounds), closing);
+        tokio::join!(server::serve(listener, router(app, config, telemetry), shutdown, bounds, |_, _| true), closing);
     // What was accepted is done now, or it is said that it was not.
     workload.queue().close(config.shutdown_timeout).await;
     opening.abort();

@@ -1,13 +1,13 @@
 //! Asks the diagnostics server of a running service.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::{Method, Uri};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::config::diagnostics::Token;
+use crate::config::diagnostics::{TOKEN_FILE, client_token};
+use crate::config::{Flag, ProcessEnvironment};
 use crate::error::{EXIT_FAILED, EXIT_USAGE, chain};
 
 /// Nothing could be asked.
@@ -19,9 +19,10 @@ pub(super) struct Private {
     /// Base address of the diagnostics server.
     #[arg(long, env = "PHASELAB_DIAGNOSTICS_URL", default_value = "http://127.0.0.1:6060")]
     url: String,
-    /// File with the token, where the server asks for one.
-    #[arg(long, value_name = "FILE", env = "PHASELAB_DIAGNOSTICS_TOKEN_FILE")]
-    token_file: Option<PathBuf>,
+    /// File with the token, where the server asks for one [PHASELAB_DIAGNOSTICS_TOKEN_FILE, or the token itself in
+    /// PHASELAB_DIAGNOSTICS_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<String>,
 }
 
 /// Why there is no answer, and the exit code.
@@ -64,9 +65,9 @@ impl Private {
         };
         let client = reqwest::Client::builder().timeout(limit).redirect(reqwest::redirect::Policy::none()).no_proxy();
         let mut request = client.build().map_err(unreachable)?.request(method, url);
-        if let Some(file) = &self.token_file {
-            let token = Token::from_file(file)
-                .map_err(|(rule, fix)| Failure(EXIT_USAGE, format!("{} {rule}: {fix}", file.display())))?;
+        let file = self.token_file.clone().map(|value| Flag { variable: TOKEN_FILE, flag: "--token-file", value });
+        let token = client_token(&ProcessEnvironment, file);
+        if let Some(token) = token.map_err(|faults| Failure(EXIT_USAGE, faults.to_string()))? {
             request = request.bearer_auth(token.reveal());
         }
         let response = request.send().await.map_err(unreachable)?;
@@ -78,7 +79,8 @@ impl Private {
         let detail = serde_json::from_slice(&body).map(|refusal: Refusal| refusal.detail);
         let detail = detail.unwrap_or_else(|_| format!("{url} is not served there: is it a diagnostics server?"));
         let code = if status == 400 { EXIT_USAGE } else { EXIT_FAILED };
-        Err(Failure(code, format!("{} {detail}", status.as_u16())))
+        let how = if status == 401 { "; here: --token-file <file>" } else { "" };
+        Err(Failure(code, format!("{} {detail}{how}", status.as_u16())))
     }
 }
 

@@ -70,6 +70,9 @@ pub struct ProfileArgs {
     output: Option<PathBuf>,
 }
 
+/// How a profile in pprof's format begins.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
 /// Runs the command.
 pub async fn run(args: ProfileArgs) -> ExitCode {
     let taken = tokio::select! {
@@ -98,6 +101,16 @@ impl ProfileArgs {
         let limit = PATIENCE + Duration::try_from_secs_f64(self.seconds.unwrap_or(30.0)).unwrap_or_default();
         let body = self.private.ask(Method::GET, &url, limit).await?;
         if let Some(file) = file {
+            let begins: &[u8] = match self.kind {
+                // It has no mark of its own.
+                Kind::Trace => b"",
+                _ if is_svg(&file) => b"<",
+                _ => GZIP,
+            };
+            if !body.starts_with(begins) {
+                let why = format!("{url} answered something else than a profile: is it a diagnostics server?");
+                return Err(Failure(EXIT_FAILED, why));
+            }
             let written = std::fs::write(&file, &body);
             written.map_err(|error| Failure(EXIT_FAILED, format!("cannot write {}: {error}", file.display())))?;
             println!("{}: {} bytes", file.display(), body.len());

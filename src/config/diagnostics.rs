@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use axum::http::Uri;
 
+use super::Role;
 use super::duration;
-use super::source::Reader;
+use super::source::{Environment, Faults, Flag, Reader};
 
-pub use token::{Token, TokenError, TokenSource};
+pub use token::{TOKEN_FILE, Token, TokenError, TokenSource};
 
 const LISTEN: &str = "PHASELAB_DIAGNOSTICS_LISTEN";
+const PEERS: &str = "PHASELAB_DIAGNOSTICS_PEERS";
 
 /// The value of `PHASELAB_DIAGNOSTICS_OPEN` that opens.
 pub const LOOPBACK_PUBLISHED: &str = "loopback-published";
@@ -36,6 +38,8 @@ pub struct Diagnostics {
     pub hosts: Vec<String>,
     /// Base addresses of processes that may have what this one lacks.
     pub peers: Vec<String>,
+    /// Whether somebody named them. The ports of the default may be anybody's, so those are told no token.
+    pub peers_named: bool,
 }
 
 /// What the profiler keeps without being asked.
@@ -81,8 +85,9 @@ pub(super) fn diagnostics(reader: &mut Reader<'_>) -> Option<Diagnostics> {
         ("is no list of up to 16 host names without ports", "write for example lab.example.org,phaselab"),
         |text| list(text, host),
     );
+    let peers_named = reader.text(PEERS).is_some();
     let peers = reader.strict(
-        "PHASELAB_DIAGNOSTICS_PEERS",
+        PEERS,
         DEFAULT_PEERS.map(str::to_owned).to_vec(),
         ("is neither none nor a list of up to 16 base addresses", "write for example http://127.0.0.1:6061"),
         |text| if text == "none" { Some(Vec::new()) } else { list(text, peer) },
@@ -98,7 +103,20 @@ pub(super) fn diagnostics(reader: &mut Reader<'_>) -> Option<Diagnostics> {
              port is published on the host's loopback address only, set PHASELAB_DIAGNOSTICS_OPEN=loopback-published",
         );
     }
-    Some(Diagnostics { listen, token, open, hosts, peers })
+    Some(Diagnostics { listen, token, open, hosts, peers, peers_named })
+}
+
+/// The token that a client of the private server shows: from the variables that the server itself reads, or from the file
+/// of its flag.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn client_token(env: &dyn Environment, file: Option<Flag>) -> Result<Option<Token>, Faults> {
+    let flags: Vec<_> = file.into_iter().collect();
+    let mut reader = Reader::new(Role::Service, env, &flags);
+    let token = token::read(&mut reader);
+    let faults = reader.into_faults();
+    if faults.0.is_empty() { Ok(token) } else { Err(faults) }
 }
 
 pub(super) fn profiler(reader: &mut Reader<'_>) -> ProfilerSettings {

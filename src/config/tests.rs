@@ -257,6 +257,8 @@ fn diagnostics_are_private_by_default() {
     assert_eq!(config.profiler, expected);
     assert!(good(&[("PHASELAB_DIAGNOSTICS_LISTEN", "off")]).diagnostics.is_none());
     assert!(good(&[("PHASELAB_DIAGNOSTICS_PEERS", "none")]).diagnostics.unwrap().peers.is_empty());
+    assert!(!good(&[]).diagnostics.unwrap().peers_named);
+    assert!(good(&[("PHASELAB_DIAGNOSTICS_PEERS", "http://127.0.0.1:6061")]).diagnostics.unwrap().peers_named);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! Profiles tell how a program works, and taking them costs. So, in this order: the client is on this machine (or shows
 //! a token, or comes to a container from a private network); the name it asked for is one of ours, else the page of a
-//! stranger could have had it resolved to this machine (DNS rebinding); no page of another site sent it, else every page
-//! that a browser here shows could take profiles; and the token is right, where there is one.
+//! stranger could have had it resolved to this machine (DNS rebinding); no page of another site sent it, unless somebody
+//! followed a link to what is there already, else every page that a browser here shows could take profiles; and the token
+//! is right, where there is one.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,6 +13,7 @@ use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::ask;
 use crate::config::Diagnostics;
 use crate::config::diagnostics::Token;
 use crate::http::origin;
@@ -22,6 +24,7 @@ use crate::http::server::Ends;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
 
 /// The rules of one server.
 #[derive(Debug)]
@@ -55,12 +58,16 @@ impl Access {
     pub(super) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap, ends: Ends) -> Result<(), Problem> {
         self.peer(ends.peer.ip().to_canonical())?;
         let host = self.host(uri, headers, ends.local.ip().to_canonical())?;
-        origin(method, headers, &host)?;
+        origin(method, uri, headers, &host)?;
         no_token_in_url(uri)?;
         self.token(headers)
     }
 
-    fn peer(&self, peer: IpAddr) -> Result<(), Problem> {
+    /// Whether an address may ask at all.
+    ///
+    /// # Errors
+    /// The refusal, which says what to do.
+    pub(super) fn peer(&self, peer: IpAddr) -> Result<(), Problem> {
         if peer.is_loopback() || self.token.is_some() || self.open && is_private(peer) {
             return Ok(());
         }
@@ -90,6 +97,12 @@ impl Access {
             return Err(Problem::new(Kind::HostNotAllowed, detail));
         };
         for authority in [Some(&host), uri.authority()].into_iter().flatten() {
+            // Pages print it in commands to copy, so it must be nothing but an address.
+            if !has_plain_port(authority) {
+                let detail =
+                    format!("the port of {:?} is no number: ask for example localhost:6060", authority.as_str());
+                return Err(Problem::new(Kind::HostNotAllowed, detail));
+            }
             if !self.is_ours(authority.host(), local) {
                 let detail = format!(
                     "{:?} is no name of this server: ask it as localhost or 127.0.0.1, or add the name to \
@@ -109,7 +122,8 @@ impl Access {
         }
         let address =
             host.trim_start_matches('[').trim_end_matches(']').parse().map(|host: IpAddr| host.to_canonical());
-        address.is_ok_and(|host| host.is_loopback() || host == self.listen || host == local)
+        // The unspecified address is where one listens, no name: browsers take it for this machine.
+        address.is_ok_and(|host| host.is_loopback() || !host.is_unspecified() && (host == self.listen || host == local))
     }
 
     fn token(&self, headers: &HeaderMap) -> Result<(), Problem> {
@@ -137,13 +151,18 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// A page of another site must not change anything, nor take a profile by naming one as its image; a link to a page of
-/// ours is welcome.
-fn origin(method: &Method, headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
+/// No port, or digits that are one.
+fn has_plain_port(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or(":");
+    let number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    rest.is_empty() || rest.strip_prefix(':').is_some_and(number)
+}
+
+/// A page of another site must not change anything, nor take a profile by naming one as its image or by going there; that
+/// somebody follows a link to what is there already is welcome.
+fn origin(method: &Method, uri: &Uri, headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
     let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("(not ASCII)"));
-    let changes = method != Method::GET && method != Method::HEAD;
-    if changes
-        && let Some(origin) = text(&header::ORIGIN)
+    if let Some(origin) = text(&header::ORIGIN)
         && !origin::is_of(origin, host.as_str())
     {
         let detail = format!(
@@ -151,18 +170,22 @@ fn origin(method: &Method, headers: &HeaderMap, host: &Authority) -> Result<(), 
         );
         return Err(Problem::new(Kind::OriginNotAllowed, detail));
     }
-    let foreign = text(&SEC_FETCH_SITE).filter(|site| !matches!(*site, "same-origin" | "none"));
-    let followed = text(&SEC_FETCH_MODE) == Some("navigate") && text(&SEC_FETCH_DEST) == Some("document");
-    match foreign {
-        Some(site) if changes || !followed => {
-            let detail = format!(
-                "a browser sent this for a page of another origin (Sec-Fetch-Site: {site}): open the address itself, \
-                 or ask with curl"
-            );
-            Err(Problem::new(Kind::OriginNotAllowed, detail))
-        }
-        _ => Ok(()),
+    let Some(site) = text(&SEC_FETCH_SITE).filter(|site| !matches!(*site, "same-origin" | "none")) else {
+        return Ok(());
+    };
+    let changes = method != Method::GET && method != Method::HEAD;
+    let followed = text(&SEC_FETCH_MODE) == Some("navigate")
+        && text(&SEC_FETCH_DEST) == Some("document")
+        // Somebody clicked; a script alone may not go here.
+        && text(&SEC_FETCH_USER) == Some("?1");
+    if !changes && followed && !ask::is_capture(uri.path(), uri.query()) {
+        return Ok(());
     }
+    let detail = format!(
+        "a browser sent this for a page of another origin (Sec-Fetch-Site: {site}), which may only link to pages and to \
+         what is recorded: open the address itself, or ask with curl"
+    );
+    Err(Problem::new(Kind::OriginNotAllowed, detail))
 }
 
 /// Addresses end up in histories and logs.

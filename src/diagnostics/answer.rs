@@ -1,10 +1,14 @@
 //! Profiles as answers: what is asked for decides the form, and Go's server decides the headers.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use hyper::body::Frame;
 
 use super::App;
 use super::ask::{Ask, Format};
@@ -43,6 +47,11 @@ impl Form {
         }
     }
 
+    /// The head alone of an answer of this form, without a length: nothing is taken to know it.
+    pub(super) fn head(self) -> Response {
+        self.with(Body::new(Untaken))
+    }
+
     /// An answer of this form.
     pub(super) fn with(self, body: impl Into<Body>) -> Response {
         let mut response = Response::new(body.into());
@@ -64,6 +73,18 @@ impl Form {
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(FLAME_GRAPH_POLICY));
         }
         response
+    }
+}
+
+/// A body whose length nobody knows: that of a profile that was not taken.
+struct Untaken;
+
+impl HttpBody for Untaken {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
     }
 }
 

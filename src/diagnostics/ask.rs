@@ -1,5 +1,6 @@
 //! The parameters of a profile, and everything that is wrong with them at once.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::config::duration;
@@ -91,7 +92,7 @@ impl Ask {
     /// # Errors
     /// All faults at once.
     pub(super) fn read(query: Option<&str>, known: &'static [&'static str]) -> Result<Self, Problem> {
-        let mut params = Params::new(query.unwrap_or_default(), known);
+        let mut params = Params::new(&without_marks(query.unwrap_or_default()), known);
         let ask = read(&mut params, known);
         params.finish().map_err(Problem::parameters)?;
         Ok(ask)
@@ -102,6 +103,30 @@ impl Ask {
     pub(super) fn is_recorded(&self) -> bool {
         let Filter { trace_id, span_id, since, .. } = &self.filter;
         since.is_some() || self.seconds.is_none() && (trace_id.is_some() || span_id.is_some())
+    }
+}
+
+/// What a flame graph's own script adds to its address: a search and the frame that is zoomed to. They are the script's,
+/// so that reloading shows the same again.
+const MARKS: [&str; 3] = ["s", "x", "y"];
+
+fn without_marks(query: &str) -> Cow<'_, str> {
+    if !query.split('&').any(|pair| pair == "format=svg") {
+        return query.into();
+    }
+    let is_mark = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| MARKS.contains(&name));
+    query.split('&').filter(|pair| !is_mark(pair)).collect::<Vec<_>>().join("&").into()
+}
+
+/// Whether a request of this path takes a profile for some time, rather than show what is there.
+pub(super) fn is_capture(path: &str, query: Option<&str>) -> bool {
+    let takes = |known, rule: fn(&Ask) -> bool| Ask::read(query, known).is_ok_and(|ask| rule(&ask));
+    match path.strip_prefix("/debug/pprof/") {
+        Some("profile") => takes(CPU, |ask| !ask.is_recorded()),
+        Some("heap" | "allocs") => takes(HEAP, |ask| ask.seconds.is_some()),
+        Some("goroutine") => takes(TASKS, |ask| ask.seconds.is_some()),
+        Some("trace") => true,
+        _ => false,
     }
 }
 
@@ -148,11 +173,17 @@ fn read(params: &mut Params<'_>, known: &[&str]) -> Ask {
 
 /// Values that are good alone and not together.
 fn contradictions(params: &mut Params<'_>, ask: &Ask, known: &[&str]) {
-    if ask.filter.since.is_some() {
-        for name in ["seconds", "hz"] {
-            if params.has(name) {
-                params.fault(name, "", "not together with since, which asks the recorder for what was sampled already");
-            }
+    let rules: &[(&str, &str)] = if ask.filter.since.is_some() {
+        let rule = "not together with since, which asks the recorder for what was sampled already";
+        &[("seconds", rule), ("hz", rule)]
+    } else if ask.is_recorded() {
+        &[("hz", "only with seconds: without, the recorder is asked for what was sampled already")]
+    } else {
+        &[]
+    };
+    for (name, rule) in rules {
+        if let Some(value) = params.given(name).map(str::to_owned) {
+            params.fault(name, &value, rule);
         }
     }
     if ask.debug > 0 && ask.format != Format::Pprof {
@@ -242,6 +273,7 @@ mod tests {
             "secs=1",
             "since=1m&seconds=1",
             "since=1m&hz=9",
+            "trace_id=0af7651916cd43dd8448eb211c80319c&hz=9",
             "debug=1&format=svg",
         ] {
             assert_eq!(faults(bad, CPU).len(), 1, "{bad}");
@@ -251,6 +283,31 @@ mod tests {
         assert_eq!(faults("hz=9&gc=2", HEAP), ["hz", "gc"]);
         assert_eq!(faults("gc=1", HEAP), [""; 0]);
         assert_eq!(faults("format=html", PAGE), [""; 0]);
+    }
+
+    #[test]
+    fn a_flame_graph_may_mark_its_address() {
+        let svg = Ask::read(Some("since=1m&format=svg&s=a%20b&x=1.5&y=33"), CPU).unwrap();
+        assert!(svg.format == Format::Svg && svg.filter.since.is_some());
+        assert!(Ask::read(Some("format=svg&x=1"), PAGE).is_ok());
+        for bad in ["s=a", "format=json&s=a", "format=svg&z=1"] {
+            assert!(Ask::read(Some(bad), CPU).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn faults_show_the_value() {
+        for (query, name, value) in [
+            ("since=1m&seconds=5", "seconds", "5"),
+            ("since=1m&hz=9", "hz", "9"),
+            ("span_id=b7ad6b7169203331&hz=7", "hz", "7"),
+            ("seconds=soon", "seconds", "soon"),
+        ] {
+            let refused = Ask::read(Some(query), CPU).unwrap_err();
+            assert!(refused.detail().contains(&format!("{name}={value:?}")), "{}", refused.detail());
+        }
+        let refused = Ask::read(Some("x=1"), NONE).unwrap_err();
+        assert!(refused.detail().ends_with("unknown parameter: there are none here"), "{}", refused.detail());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -15,8 +16,9 @@ use crate::http::server::Ends;
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; frame-src 'self'; \
                            frame-ancestors 'self'; base-uri 'none'; form-action 'none'";
 
-/// A flame graph runs its own script and reaches nothing: the sandbox gives it an origin that is not ours.
-pub(super) const FLAME_GRAPH_POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; \
+/// A flame graph runs its own script and reaches nothing: the sandbox gives it an origin that is not ours. It asks in a
+/// modal dialog what to search for.
+pub(super) const FLAME_GRAPH_POLICY: &str = "sandbox allow-scripts allow-modals; default-src 'none'; script-src 'unsafe-inline'; \
                                              style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'";
 
 const FIXED: [(HeaderName, &str); 4] = [
@@ -35,12 +37,14 @@ pub(super) async fn manners(State(app): State<Arc<App>>, request: Request, next:
         return Problem::new(Kind::PeerNotAllowed, "the address of the client is not known").into_response();
     };
     let allowed = app.access.check(request.method(), request.uri(), request.headers(), ends);
-    let mut response = match allowed {
+    let mut response = match allowed.and_then(|()| no_body(&request)) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
     if let Some(problem) = response.extensions().get::<Arc<Problem>>().map(Arc::clone) {
-        app.counts.refused(problem.kind());
+        if is_refusal(problem.kind()) {
+            app.counts.refused(problem.kind());
+        }
         if go {
             as_go_reads(&mut response, &problem);
         }
@@ -49,8 +53,6 @@ pub(super) async fn manners(State(app): State<Arc<App>>, request: Request, next:
                 response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
         }
-    } else if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        app.counts.refused(Kind::MethodNotAllowed);
     }
     let headers = response.headers_mut();
     for (name, value) in FIXED {
@@ -58,6 +60,21 @@ pub(super) async fn manners(State(app): State<Arc<App>>, request: Request, next:
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(PAGE_POLICY));
     response
+}
+
+/// Whether a client was turned away, rather than that it asked for what there is not.
+fn is_refusal(kind: Kind) -> bool {
+    use Kind::{BodyTooLarge, HostNotAllowed, OriginNotAllowed, PeerNotAllowed, ProfileRunning, TokenRequired};
+    matches!(kind, TokenRequired | PeerNotAllowed | OriginNotAllowed | HostNotAllowed | ProfileRunning | BodyTooLarge)
+}
+
+/// A body that comes with GET would lie unread as long as the profile takes.
+fn no_body(request: &Request) -> Result<(), Problem> {
+    if request.body().is_end_stream() || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let detail = format!("{} takes no body: parameters stand in the address", request.method());
+    Err(Problem::new(Kind::BodyTooLarge, detail))
 }
 
 /// Whether `go tool pprof` asks, which reads refusals in one form only.

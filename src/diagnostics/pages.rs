@@ -49,9 +49,20 @@ impl Base {
         format!("go tool pprof {flags}{}", self.url(path))
     }
 
+    /// Names the server: the command's own default is another one's address.
+    fn phaselab(&self, flags: &str) -> String {
+        let token = if self.needs_token { " --token-file path/to/token" } else { "" };
+        format!("phaselab profile --url 'http://{}'{token} {flags}", self.host)
+    }
+
     fn curl(&self, to: &str, path: &str) -> String {
         format!("curl -fsS -o {to} {}", self.url(path))
     }
+}
+
+/// The recorder's window, as the value of a parameter; empty where it is off.
+fn since(app: &App) -> String {
+    app.sources.recorder().map(|recorder| duration::format(recorder.window)).unwrap_or_default()
 }
 
 /// The frame of every page.
@@ -91,6 +102,7 @@ fn table(caption: &str, body: &Markup) -> Markup {
 pub(super) fn index(app: &App, headers: &HeaderMap) -> Markup {
     let base = Base::of(app, headers);
     let recorder = app.sources.recorder().ok();
+    let recorded = format!("profile?since={}", since(app));
     let body = html! {
         p { "Profiles of " strong { (app.service) } ", labelled with the span that each sample was taken in." }
         @if base.needs_token {
@@ -104,7 +116,7 @@ pub(super) fn index(app: &App, headers: &HeaderMap) -> Markup {
         (command(&base.pprof("-top -tagfocus=span_name=cpu_loop ", "/debug/pprof/profile?seconds=10")))
         (command(&base.pprof("-tags ", "/debug/pprof/profile?seconds=10")))
         p { "The same in a terminal, without Go:" }
-        (command("phaselab profile --seconds 10"))
+        (command(&base.phaselab("--seconds 10")))
         h2 id="recorder" { "profile of the past" }
         @match &recorder {
             Some(recorder) => {
@@ -112,9 +124,9 @@ pub(super) fn index(app: &App, headers: &HeaderMap) -> Markup {
                     "The recorder takes " (recorder.hz) " samples per second of CPU time and keeps them for "
                     (duration::format(recorder.window)) ", so that a trace has its profile after the fact: "
                     code { "/debug/traces/<trace_id>" } ". " a href="/debug/spans" { "Which span is hot" } "; "
-                    (link("profile?since=10m&format=svg", "flame graph of the last 10 minutes")) "."
+                    (link(&format!("{recorded}&format=svg"), "flame graph of all of it")) "."
                 }
-                (command(&base.pprof("", "/debug/pprof/profile?since=10m")))
+                (command(&base.pprof("", &format!("/debug/pprof/{recorded}"))))
             }
             None => p { "The recorder is off: set " code { "PHASELAB_PROFILER_HZ" } ", for example to 99." }
         }
@@ -170,6 +182,7 @@ fn link(target: &str, text: &str) -> Markup {
 /// `/debug/spans`.
 pub(super) fn spans(app: &App, headers: &HeaderMap, spans: &Spans) -> Markup {
     let base = Base::of(app, headers);
+    let recorded = format!("profile?since={}", spans.since);
     let body = html! {
         p {
             "CPU time by span over the last " (time(spans.seconds)) ": " (spans.samples) " samples, "
@@ -178,9 +191,9 @@ pub(super) fn spans(app: &App, headers: &HeaderMap, spans: &Spans) -> Markup {
             " of at most " (mebibytes(spans.bytes_limit)) "."
         }
         (span_table(spans))
-        p { "All of it: " (link("profile?since=10m&format=svg", "flame graph")) ", "
+        p { "All of it: " (link(&format!("{recorded}&format=svg"), "flame graph")) ", "
             a href="/debug/spans?format=json" { "JSON" } ", or with Go's tools:" }
-        (command(&base.pprof("-tags ", "/debug/pprof/profile?since=10m")))
+        (command(&base.pprof("-tags ", &format!("/debug/pprof/{recorded}"))))
     };
     page("Spans by CPU time", &body)
 }
@@ -197,8 +210,12 @@ fn span_table(spans: &Spans) -> Markup {
                 td.n { meter min="0" max="1" value=(format!("{:.4}", row.share)) {} " " (share(row.share)) }
                 td.n { (time(row.cpu_seconds)) }
                 td.n.extra { (row.samples) }
-                td { @if !row.name.is_empty() {
-                    a href=(of_span(&row.name, "svg")) { "flame graph" } " " a href=(of_span(&row.name, "json")) { "top" }
+                td { @if row.name.is_empty() {
+                    // Nothing selects what is in no span.
+                    (link(&format!("profile?since={}&format=svg", spans.since), "flame graph of everything"))
+                } @else {
+                    a href=(of_span(&spans.since, &row.name, "svg")) { "flame graph" } " "
+                    a href=(of_span(&spans.since, &row.name, "json")) { "top" }
                 } }
             }
         } }
@@ -207,8 +224,8 @@ fn span_table(spans: &Spans) -> Markup {
 }
 
 /// The recorder's profile of a span name, in a format.
-fn of_span(name: &str, format: &str) -> String {
-    format!("/debug/pprof/profile?since=10m&span={}&format={format}", percent::encode(name))
+fn of_span(since: &str, name: &str, format: &str) -> String {
+    format!("/debug/pprof/profile?since={since}&span={}&format={format}", percent::encode(name))
 }
 
 /// Seconds for people.
@@ -238,6 +255,26 @@ fn mebibytes(bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostics::spans::SpanRow;
+
+    #[test]
+    fn every_row_leads_to_a_profile() {
+        let row = |name: &str| SpanRow { name: name.to_owned(), samples: 1, cpu_seconds: 0.01, share: 0.5 };
+        let table = span_table(&Spans {
+            hz: 99,
+            seconds: 60.0,
+            samples: 2,
+            cpu_seconds: 0.02,
+            bytes: 0,
+            bytes_limit: 0,
+            spans: vec![row("a b"), row("")],
+            since: "1m30s".to_owned(),
+        })
+        .into_string();
+        for link in ["profile?since=1m30s&amp;span=a%20b&amp;format=svg", "profile?since=1m30s&amp;format=svg"] {
+            assert!(table.contains(&format!("href=\"/debug/pprof/{link}\"")), "{table}");
+        }
+    }
 
     #[test]
     fn times_are_short() {

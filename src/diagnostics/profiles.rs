@@ -35,7 +35,7 @@ pub(super) async fn cpu(State(app): State<Arc<App>>, method: Method, RawQuery(qu
     let ask = Ask::read(query.as_deref(), ask::CPU)?;
     let form = Form::of(&ask, What::Cpu.name(), false);
     if method == Method::HEAD {
-        return Ok(form.with(""));
+        return Ok(form.head());
     }
     if ask.is_recorded() {
         return recorded(&app, &ask, form).await;
@@ -94,7 +94,7 @@ async fn memory(app: &Arc<App>, what: What, method: &Method, query: Option<&str>
     let ask = Ask::read(query, ask::HEAP)?;
     let form = Form::of(&ask, what.name(), ask.seconds.is_some());
     if *method == Method::HEAD {
-        return Ok(form.with(""));
+        return Ok(form.head());
     }
     let _taken = app.slots.take(what, ask.seconds.unwrap_or_default())?;
     let mut profile = dump(app).await?;
@@ -122,7 +122,7 @@ pub(super) async fn tasks(State(app): State<Arc<App>>, method: Method, RawQuery(
     let ask = Ask::read(query.as_deref(), ask::TASKS)?;
     let form = Form::of(&ask, What::Tasks.name(), ask.seconds.is_some());
     if method == Method::HEAD {
-        return Ok(form.with(""));
+        return Ok(form.head());
     }
     let _taken = app.slots.take(What::Tasks, ask.seconds.unwrap_or_default())?;
     let dump = app.sources.tasks().await;
@@ -149,7 +149,7 @@ pub(super) async fn execution(State(app): State<Arc<App>>, method: Method, RawQu
     let ask = Ask::read(query.as_deref(), ask::EXECUTION)?;
     let form = Form::of(&ask, What::Execution.name(), false);
     if method == Method::HEAD {
-        return Ok(form.with(""));
+        return Ok(form.head());
     }
     let seconds = ask.seconds.unwrap_or(EXECUTION_SECONDS);
     let _taken = app.slots.take(What::Execution, seconds)?;

@@ -12,6 +12,7 @@ use super::App;
 use super::answer::Form;
 use super::ask::{self, Ask, Format};
 use super::pages;
+use crate::config::duration;
 use crate::http::problem::{Kind, ParameterFault, Problem};
 
 /// The table.
@@ -30,6 +31,9 @@ pub(super) struct Spans {
     pub(super) bytes_limit: usize,
     /// Most first.
     pub(super) spans: Vec<SpanRow>,
+    /// The recorder's window, as the value of a parameter.
+    #[serde(skip)]
+    pub(super) since: String,
 }
 
 /// One name.
@@ -52,6 +56,7 @@ impl Spans {
         let share = |cpu: Duration| if total.is_zero() { 0.0 } else { cpu.as_secs_f64() / total.as_secs_f64() };
         Ok(Self {
             hz: state.hz,
+            since: duration::format(state.window),
             seconds: state.covered.as_secs_f64(),
             samples: rows.iter().map(|row| row.samples).sum(),
             cpu_seconds: total.as_secs_f64(),
@@ -82,7 +87,7 @@ pub(super) async fn spans(
         Format::Json => json(&Spans::of(&app)?),
         _ => Err(Problem::parameters(vec![ParameterFault {
             parameter: "format".to_owned(),
-            value: String::new(),
+            value: ask.format.name().to_owned(),
             bound: "html or json; /debug/pprof/profile?since=10m has the others".to_owned(),
         }])),
     }

@@ -5,8 +5,8 @@ mod why;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, Method};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use super::App;
 use super::answer::{self, Form};
 use super::ask::{self, Ask, Format};
 use super::pages;
-use super::peers;
+use super::peers::{self, Answers, Asked};
 use super::slots::What;
 use super::sources::{Filter, Profile};
 use super::spans::json;
@@ -35,7 +35,7 @@ pub(super) struct View {
     pub(super) spans: Vec<SpanView>,
     /// The functions of all its spans, by their own CPU time in nanoseconds.
     pub(super) functions: Vec<FunctionTop>,
-    /// The process that has the samples, where it is another one.
+    /// The process that has the samples or knows the trace, where it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) peer: Option<String>,
     /// Why there are no samples.
@@ -44,6 +44,9 @@ pub(super) struct View {
     /// Samples of other traces whose first span here has the same name.
     #[serde(default)]
     pub(super) samples_of_name: u64,
+    /// Other processes that were asked and have no samples, and what they said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) asked: Vec<Asked>,
     /// Pixels of the flame graph that goes with this.
     #[serde(default)]
     pub(super) graph_height: u32,
@@ -61,16 +64,17 @@ pub(super) struct SpanView {
 /// The page of a trace, or its profile in another form.
 pub(super) async fn trace(
     State(app): State<Arc<App>>,
-    Path(trace_id): Path<String>,
+    uri: Uri,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let ask = Ask::read(query.as_deref(), ask::PAGE)?;
-    let trace_id = ask::trace_id_of_path(&trace_id)?;
+    // As it was sent: what is encoded is no trace id, and may be no text.
+    let trace_id = ask::trace_id_of_path(uri.path().rsplit('/').next().unwrap_or_default())?;
     let form = Form::of(&ask, What::Cpu.name(), false);
     if method == Method::HEAD {
-        return Ok(form.with(""));
+        return Ok(form.head());
     }
     let may_ask = !peers::is_hop(&headers);
     match ask.format {
@@ -89,24 +93,57 @@ async fn view(app: &Arc<App>, trace_id: u128, may_ask: bool) -> Result<View, Pro
     if let Some(profile) = recorded(app, trace_id).await? {
         return here(app, trace_id, profile).await;
     }
-    if may_ask {
-        let good = |body: &[u8]| serde_json::from_slice::<View>(body).is_ok_and(|view| view.samples > 0);
-        let found = app.peers.ask(&format!("/debug/traces/{trace_id:032x}?format=json"), good).await;
-        let view = found.and_then(|found| {
-            let view = serde_json::from_slice::<View>(&found.body).ok()?;
-            Some(View { peer: Some(found.base), ..view })
-        });
-        if let Some(view) = view {
-            return Ok(view);
-        }
+    let mut view = elsewhere(app, trace_id, may_ask).await;
+    // Who knows the trace has its page.
+    if view.peer.is_none()
+        && let Some(name) = view.why.as_ref().and_then(Why::name)
+    {
+        (view.samples_of_name, view.graph_height) = samples_of(app, name.to_owned()).await?;
     }
+    Ok(view)
+}
+
+/// What the peers have of a trace, or why nobody has samples of it.
+async fn elsewhere(app: &App, trace_id: u128, may_ask: bool) -> View {
+    let id = format!("{trace_id:032x}");
+    let mut answers = Answers { given: Vec::new(), failed: Vec::new() };
+    if may_ask {
+        answers =
+            app.peers.ask(&format!("/debug/traces/{id}?format=json"), View::of_peer, |view| view.samples > 0).await;
+    }
+    let Answers { given, failed: mut asked } = answers;
+    let silent = given.iter().filter(|(_, view)| view.samples == 0);
+    asked.extend(silent.map(|(peer, _)| Asked { peer: peer.clone(), outcome: "it has no sample".to_owned() }));
+    asked.sort();
+    let best = given.into_iter().max_by_key(|(_, view)| (view.samples > 0, view.why.as_ref().map(Why::rank)));
     let why = Why::of(app, trace_id);
-    let (samples_of_name, graph_height) = match why.name() {
-        Some(name) => samples_of(app, name.to_owned()).await?,
-        None => (0, 0),
-    };
-    let trace_id = format!("{trace_id:032x}");
-    Ok(View { trace_id, why: Some(why), samples_of_name, graph_height, ..View::default() })
+    match best {
+        // The id and the address are ours, whatever the peer says.
+        Some((peer, view)) if view.samples > 0 => {
+            View { trace_id: id, peer: Some(peer), why: None, asked: Vec::new(), ..view }
+        }
+        Some((peer, View { why: Some(known), .. })) if known.name().is_some() && why.name().is_none() => {
+            View { trace_id: id, peer: Some(peer), why: Some(known), asked, ..View::default() }
+        }
+        _ => View { trace_id: id, why: Some(why), asked, ..View::default() },
+    }
+}
+
+impl View {
+    /// What a peer says, unless it makes no sense.
+    fn of_peer(body: &[u8]) -> Option<Self> {
+        let view: Self = serde_json::from_slice(body).ok()?;
+        let times = view.spans.iter().map(|span| span.cpu_seconds).chain([view.cpu_seconds]);
+        let good = times.into_iter().all(|seconds| seconds.is_finite() && seconds >= 0.0)
+            && view.functions.iter().all(|function| function.flat >= 0 && function.cum >= 0)
+            && (view.samples > 0 || view.why.is_some());
+        good.then_some(view)
+    }
+
+    /// The address of its page in the process that knows it, where that is another one.
+    pub(super) fn page(&self) -> Option<String> {
+        self.peer.as_ref().map(|peer| format!("{peer}/debug/traces/{}", self.trace_id))
+    }
 }
 
 async fn here(app: &Arc<App>, trace_id: u128, profile: Profile) -> Result<View, Problem> {
@@ -166,14 +203,20 @@ async fn file(app: &Arc<App>, trace_id: u128, ask: &Ask, form: Form, may_ask: bo
         let title = format!("{} CPU, trace {trace_id:032x}", app.service);
         return answer::profile(app, profile, ask, form, title).await;
     }
-    if may_ask {
-        let path = format!("/debug/traces/{trace_id:032x}?format={}", ask.format.name());
-        if let Some(found) = app.peers.ask(&path, |body| !body.is_empty()).await {
-            // The headers are ours: what a peer sends is shown as what was asked for and as nothing else.
-            return Ok(form.with(found.body));
+    let view = elsewhere(app, trace_id, may_ask).await;
+    let detail = match (&view.peer, &view.why) {
+        (Some(peer), None) => {
+            let path = format!("/debug/traces/{trace_id:032x}?format={}", ask.format.name());
+            match app.peers.fetch(peer, &path).await {
+                // The headers are ours: what a peer sends is shown as what was asked for and as nothing else.
+                Ok(body) => return Ok(form.with(body)),
+                Err(failed) => format!("{peer} has its samples, but: {failed}"),
+            }
         }
-    }
-    Err(Problem::new(Kind::NoSamples, Why::of(app, trace_id).text()))
+        (Some(peer), Some(why)) => format!("{} (says {peer})", why.text()),
+        (None, why) => why.as_ref().map(Why::text).unwrap_or_default(),
+    };
+    Err(Problem::new(Kind::NoSamples, detail))
 }
 
 /// The trace's samples in the recorder; `None` where there are none.

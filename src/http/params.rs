@@ -38,7 +38,10 @@ impl<'a> Params<'a> {
 
     fn take(&mut self, name: String, value: String) {
         if !self.known.contains(&name.as_str()) {
-            let bound = format!("unknown parameter; known are {}", self.known.join(", "));
+            let bound = match self.known {
+                [] => "unknown parameter: there are none here".to_owned(),
+                known => format!("unknown parameter; known are {}", known.join(", ")),
+            };
             self.fault(&name, &value, &bound);
         } else if self.given.iter().any(|(given, _)| *given == name) {
             self.fault(&name, &value, "given more than once");
@@ -54,16 +57,15 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Whether the parameter was given.
+    /// What was given for a parameter.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.given.iter().any(|(given, _)| given == name)
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.given.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter, or `default`; `bound` says what `parse` accepts.
     pub fn get<T>(&mut self, name: &str, default: T, bound: &str, parse: impl FnOnce(&str) -> Option<T>) -> T {
-        let Some(index) = self.given.iter().position(|(given, _)| given == name) else { return default };
-        let value = std::mem::take(&mut self.given[index].1);
+        let Some(value) = self.given(name).map(str::to_owned) else { return default };
         parse(&value).unwrap_or_else(|| {
             self.fault(name, &value, bound);
             default

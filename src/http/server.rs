@@ -2,10 +2,12 @@
 
 mod patience;
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -18,9 +20,10 @@ use hyper::service::{HttpService, Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use span_profiler::tasks::Tracked;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use patience::Patience;
 
@@ -32,6 +35,11 @@ pub(crate) struct Bounds {
     /// Connections at once, further ones wait in the kernel's backlog. Each is a task of a few kilobytes and a
     /// descriptor.
     pub(crate) connections: usize,
+    /// How long a client may take to send the head of a request, also of the next one on an idle connection.
+    pub(crate) header_timeout: Duration,
+    /// Whether a client that leaves while its answer is made is noticed even if bytes of it are unread, which hyper does
+    /// not do: it costs a descriptor more. For answers that take long.
+    pub(crate) watched: bool,
     /// How long a client may take to read what was written for it.
     pub(crate) write_timeout: Duration,
     /// How long requests may take to finish once the server stops.
@@ -46,9 +54,6 @@ pub(crate) struct Ends {
     /// The address under which it reached this server.
     pub(crate) local: SocketAddr,
 }
-
-/// How long a client may take to send the head of a request, also of the next one on an idle connection.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes that the system keeps for a client before they can be sent. It would take megabytes, and a client that does not
 /// read would be noticed that much later; what was sent and not acknowledged is not bounded, so this costs no speed.
@@ -69,33 +74,51 @@ pub struct Served {
 }
 
 /// Serves until `shutdown` resolves, then waits at most `bounds.stop` for connections to finish their request.
-/// Requests carry their [`Ends`] as an extension.
+/// Requests carry their [`Ends`] as an extension. `admits` says of the address of a new connection whether there is room
+/// for it besides those that are open; else it is closed at once.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()>,
     bounds: Bounds,
+    admits: impl Fn(IpAddr, &HashMap<Id, IpAddr>) -> bool,
 ) -> Served {
     let mut shutdown = pin!(shutdown);
     let stopping = watch::Sender::new(false);
     let mut connections = JoinSet::new();
+    let mut open = HashMap::new();
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+    builder.timer(TokioTimer::new()).header_read_timeout(bounds.header_timeout);
     loop {
         let (stream, ends) = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            Some(ended) = connections.join_next_with_id(), if !connections.is_empty() => {
+                open.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+                continue;
+            }
             accepted = accept(&listener), if connections.len() < bounds.connections => accepted,
         };
+        let peer = ends.peer.ip().to_canonical();
+        if !admits(peer, &open) {
+            continue;
+        }
+        let watched = if bounds.watched { twin(&stream).ok() } else { None };
         let inner = TowerToHyperService::new(router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ends);
             inner.call(request)
         });
         let stream = TokioIo::new(Patience::new(stream, bounds.write_timeout));
-        let connection = builder.serve_connection(stream, service).with_upgrades();
-        connections.spawn(Tracked::new(bounds.name, answer(connection, stopping.subscribe())));
+        let connection = answer(builder.serve_connection(stream, service).with_upgrades(), stopping.subscribe());
+        let connection = async {
+            tokio::select! {
+                biased;
+                () = connection => {}
+                () = left(watched) => {}
+            }
+        };
+        open.insert(connections.spawn(Tracked::new(bounds.name, connection)).id(), peer);
     }
     // Closed before waiting, so that new clients are refused instead of hanging.
     drop(listener);
@@ -128,6 +151,20 @@ where
         connection.as_mut().graceful_shutdown();
         // A broken connection concerns its client alone.
         drop(connection.await);
+    }
+}
+
+/// The same connection once more, to watch while hyper has it.
+fn twin(stream: &TcpStream) -> io::Result<TcpStream> {
+    TcpStream::from_std(stream.as_fd().try_clone_to_owned()?.into())
+}
+
+/// Resolves when the client has closed its side, whether or not what it sent is read.
+async fn left(watched: Option<TcpStream>) {
+    match watched {
+        // Of this interest the end of the client's side is a part, and bytes that wait are not.
+        Some(stream) => drop(stream.ready(Interest::PRIORITY).await),
+        None => pending().await,
     }
 }
 

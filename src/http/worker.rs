@@ -29,10 +29,12 @@ pub async fn run(
     let bounds = Bounds {
         name: "connection",
         connections: MAX_CONNECTIONS,
+        header_timeout: super::HEADER_TIMEOUT,
+        watched: false,
         write_timeout: super::WRITE_TIMEOUT,
         stop: config.shutdown_timeout,
     };
-    server::serve(listener, router(config, telemetry), shutdown, bounds).await
+    server::serve(listener, router(config, telemetry), shutdown, bounds, |_, _| true).await
 }
 
 fn router(config: &Config, telemetry: &Telemetry) -> Router {

@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use crate::config::source::Reader;
 
 const VARIABLE: &str = "PHASELAB_DIAGNOSTICS_TOKEN";
-const FILE: &str = "PHASELAB_DIAGNOSTICS_TOKEN_FILE";
+/// The variable that names the file of the token.
+pub const TOKEN_FILE: &str = "PHASELAB_DIAGNOSTICS_TOKEN_FILE";
 
 /// Shorter secrets can be guessed.
 const MIN_BYTES: usize = 16;
@@ -52,8 +53,8 @@ pub enum TokenError {
     /// It is no secret.
     #[error("has more than 1024 bytes")]
     Long,
-    /// It does not fit into a header.
-    #[error("has characters other than visible ASCII")]
+    /// It would mean something else in an address or a shell.
+    #[error("has characters other than letters, digits and . _ ~ -")]
     Characters,
 }
 
@@ -64,7 +65,7 @@ impl Token {
     /// Checks a secret.
     ///
     /// # Errors
-    /// When it is too short or too long, or does not fit into a header.
+    /// When it is too short or too long, or has characters that addresses or shells read otherwise.
     pub fn new(text: &str, source: TokenSource) -> Result<Self, TokenError> {
         if text.len() < MIN_BYTES {
             return Err(TokenError::Short);
@@ -72,7 +73,8 @@ impl Token {
         if text.len() > MAX_BYTES {
             return Err(TokenError::Long);
         }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // The unreserved ones of RFC 3986: it stands in addresses (http://:<token>@host/) and in command lines.
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte)) {
             return Err(TokenError::Characters);
         }
         Ok(Self { text: text.to_owned(), digest: Sha256::digest(text).into(), source })
@@ -86,11 +88,12 @@ impl Token {
         let unreadable = |error: std::io::Error| {
             (format!("cannot be read ({error})"), "name a file that this user may read".to_owned())
         };
-        let file = File::open(path).map_err(unreadable)?;
-        let meta = file.metadata().map_err(unreadable)?;
-        if !meta.is_file() {
+        // Before it is opened, which waits for a writer where it is a pipe.
+        if !path.metadata().map_err(unreadable)?.is_file() {
             return Err(("is no file".to_owned(), FIX.to_owned()));
         }
+        let file = File::open(path).map_err(unreadable)?;
+        let meta = file.metadata().map_err(unreadable)?;
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let rule = format!("can be read or changed by others (its mode is {mode:03o})");
@@ -123,9 +126,9 @@ impl Token {
 /// The one source that is set, if any.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Token> {
     let text = reader.text(VARIABLE);
-    let file = reader.text(FILE);
+    let file = reader.text(TOKEN_FILE);
     if let (Some(_), Some(file)) = (&text, &file) {
-        reader.refuse(FILE, file, "is set together with PHASELAB_DIAGNOSTICS_TOKEN", "unset one of the two");
+        reader.refuse(TOKEN_FILE, file, "is set together with PHASELAB_DIAGNOSTICS_TOKEN", "unset one of the two");
     }
     let from_text = text.and_then(|text| {
         Token::new(text.trim(), TokenSource::Variable)
@@ -133,7 +136,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Token> {
             .ok()
     });
     let from_file = file.and_then(|file| {
-        Token::from_file(Path::new(&file)).map_err(|(rule, fix)| reader.refuse(FILE, &file, &rule, &fix)).ok()
+        Token::from_file(Path::new(&file)).map_err(|(rule, fix)| reader.refuse(TOKEN_FILE, &file, &rule, &fix)).ok()
     });
     from_text.or(from_file)
 }
@@ -161,7 +164,10 @@ mod tests {
         let error = |text: &str| Token::new(text, TokenSource::Variable).unwrap_err();
         assert_eq!(error("short"), TokenError::Short);
         assert_eq!(error(&"x".repeat(MAX_BYTES + 1)), TokenError::Long);
-        assert_eq!(error("0123456789 abcdef"), TokenError::Characters);
+        for bad in [' ', '/', '+', '=', '@', '#', '%', '$', '\'', '"', '`', 'é'] {
+            assert_eq!(error(&format!("{GOOD}{bad}")), TokenError::Characters, "{bad}");
+        }
+        assert!(Token::new("0123456789.abc_DEF~-", TokenSource::Variable).is_ok());
     }
 
     #[test]
@@ -186,6 +192,10 @@ mod tests {
             assert!(found.contains(rule) && !fix.is_empty(), "{found}: {fix}");
         }
         assert!(Token::from_file(folder.path()).unwrap_err().0.contains("no file"));
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // Nobody will ever write to it.
+        assert!(Token::from_file(&pipe).unwrap_err().0.contains("no file"));
         assert!(Token::from_file(&folder.path().join("none")).unwrap_err().0.contains("cannot be read"));
     }
 }

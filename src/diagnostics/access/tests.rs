@@ -110,7 +110,8 @@ fn names_of_strangers_are_refused() {
         "Lab.Example:80",
         "10.9.9.9",
         "10.1.2.3:6060",
-        "0.0.0.0:6060",
+        "localhost:0",
+        "localhost:65535",
     ] {
         assert_eq!(with(ours), Ok(()), "{ours}");
     }
@@ -125,6 +126,16 @@ fn names_of_strangers_are_refused() {
         "",
         "localhost:6060, evil.example",
         "2130706433",
+        "0.0.0.0:6060",
+        "[::]:6060",
+        // Pages print it as a part of commands.
+        "localhost:';id;'",
+        "localhost:$(id)",
+        "localhost:65536",
+        "localhost:+1",
+        "localhost:",
+        "[::1]:x",
+        "127.0.0.1:6060x",
     ] {
         assert_eq!(with(stranger), Err(Kind::HostNotAllowed), "{stranger}");
     }
@@ -132,20 +143,26 @@ fn names_of_strangers_are_refused() {
     let absolute = |uri| verdict(&access, "127.0.0.1", "GET", uri, &[]);
     assert_eq!(absolute("http://localhost/debug/pprof/"), Ok(()));
     assert_eq!(absolute("http://evil.example/debug/pprof/"), Err(Kind::HostNotAllowed));
+    assert_eq!(absolute("http://localhost:$(id)/debug/pprof/"), Err(Kind::HostNotAllowed));
 }
 
 #[test]
-fn a_page_of_another_site_cannot_change_anything() {
+fn a_page_of_another_site_cannot_change_or_read_anything() {
     let access = access(false, false);
-    for method in ["POST", "DELETE", "PUT", "PATCH"] {
+    for method in ["GET", "POST", "DELETE", "PUT", "PATCH"] {
         let from = |headers: &[(&str, &str)]| verdict(&access, "::1", method, "/debug/pprof/symbol", headers);
         assert_eq!(from(&[]), Ok(()), "programs send no Origin");
         assert_eq!(from(&[("origin", "http://localhost:6060"), ("sec-fetch-site", "same-origin")]), Ok(()));
         for origin in ["http://evil.example", "http://localhost:8080", "http://localhost", "null", "localhost:6060"] {
             assert_eq!(from(&[("origin", origin)]), Err(Kind::OriginNotAllowed), "{origin}");
         }
-        for site in ["cross-site", "same-site"] {
-            let headers = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        for site in ["cross-site", "same-site"].iter().filter(|_| method != "GET") {
+            let headers = [
+                ("sec-fetch-site", *site),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "document"),
+                ("sec-fetch-user", "?1"),
+            ];
             assert_eq!(from(&headers), Err(Kind::OriginNotAllowed), "{site}");
         }
     }
@@ -154,15 +171,59 @@ fn a_page_of_another_site_cannot_change_anything() {
 #[test]
 fn a_page_of_another_site_may_link_here_and_not_embed() {
     let access = access(false, false);
-    let from = |site, mode, dest| {
-        get(&access, "::1", &[("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)])
+    let from = |site, mode, dest, user| {
+        let headers = [("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest), user];
+        get(&access, "::1", &headers)
     };
-    assert_eq!(from("cross-site", "navigate", "document"), Ok(()));
-    assert_eq!(from("same-origin", "navigate", "object"), Ok(()));
-    assert_eq!(from("none", "navigate", "document"), Ok(()));
+    const CLICK: (&str, &str) = ("sec-fetch-user", "?1");
+    const SCRIPT: (&str, &str) = ("accept", "*/*");
+    assert_eq!(from("cross-site", "navigate", "document", CLICK), Ok(()));
+    assert_eq!(from("same-origin", "navigate", "object", SCRIPT), Ok(()));
+    assert_eq!(from("none", "navigate", "document", SCRIPT), Ok(()));
+    assert_eq!(from("cross-site", "navigate", "document", SCRIPT), Err(Kind::OriginNotAllowed));
     for (mode, dest) in [("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe"), ("navigate", "object")] {
-        assert_eq!(from("cross-site", mode, dest), Err(Kind::OriginNotAllowed), "{mode} {dest}");
-        assert_eq!(from("same-site", mode, dest), Err(Kind::OriginNotAllowed), "{mode} {dest}");
+        assert_eq!(from("cross-site", mode, dest, CLICK), Err(Kind::OriginNotAllowed), "{mode} {dest}");
+        assert_eq!(from("same-site", mode, dest, CLICK), Err(Kind::OriginNotAllowed), "{mode} {dest}");
+    }
+}
+
+#[test]
+fn a_link_of_another_site_starts_no_profile() {
+    let access = access(false, false);
+    let followed = |path: &str| {
+        let headers = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+            ("sec-fetch-user", "?1"),
+        ];
+        verdict(&access, "::1", "GET", &format!("/debug/{path}"), &headers)
+    };
+    const TRACE: &str = "trace_id=0af7651916cd43dd8448eb211c80319c";
+    for there in [
+        "pprof/".to_owned(),
+        "spans".to_owned(),
+        "traces/0af7651916cd43dd8448eb211c80319c".to_owned(),
+        "pprof/profile?since=10m&format=svg".to_owned(),
+        format!("pprof/profile?{TRACE}"),
+        "pprof/heap?format=svg".to_owned(),
+        "pprof/goroutine?debug=2".to_owned(),
+        // Refused by itself, with what is wrong with it.
+        "pprof/profile?seconds=x".to_owned(),
+    ] {
+        assert_eq!(followed(&there), Ok(()), "{there}");
+    }
+    for taken in [
+        "pprof/profile".to_owned(),
+        "pprof/profile?span=x".to_owned(),
+        "pprof/profile?%73econds=5".to_owned(),
+        format!("pprof/profile?{TRACE}&seconds=5"),
+        "pprof/trace".to_owned(),
+        "pprof/heap?seconds=5".to_owned(),
+        "pprof/allocs?seconds=5&format=svg".to_owned(),
+        "pprof/goroutine?seconds=5".to_owned(),
+    ] {
+        assert_eq!(followed(&taken), Err(Kind::OriginNotAllowed), "{taken}");
     }
 }
 
@@ -180,7 +241,7 @@ proptest! {
             let name = url.host_str().unwrap().trim_start_matches('[').trim_end_matches(']');
             let address = name.parse::<IpAddr>().map(|address| address.to_canonical());
             let ours = address.is_ok_and(|address| {
-                address.is_loopback() || ["0.0.0.0", "10.1.2.3", "10.9.9.9"].contains(&&*address.to_string())
+                address.is_loopback() || ["10.1.2.3", "10.9.9.9"].contains(&&*address.to_string())
             });
             prop_assert!(ours || ["localhost", "lab.example"].contains(&name), "{host} is {url}");
         }

@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use maud::{Markup, html};
 
-use super::{Base, command, of_span, page, per, span_table, table, time};
+use super::{Base, command, of_span, page, per, since, span_table, table, time};
 use crate::diagnostics::App;
 use crate::diagnostics::spans::Spans;
 use crate::diagnostics::top::FunctionTop;
@@ -26,7 +26,7 @@ fn found(base: &Base, view: &View) -> Markup {
     let file = format!("/debug/traces/{}?format=", view.trace_id);
     html! {
         p { "Trace " code { (view.trace_id) } ": " (view.samples) " samples, " (time(view.cpu_seconds)) " of CPU time." }
-        @if let Some(peer) = &view.peer { p { "Its samples are in another process, " code { (peer) } "." } }
+        @if let Some(page) = view.page() { p { "Its samples are in another process: " a href=(page) { (page) } "." } }
         (graph(&format!("{file}svg"), "Flame graph of the trace", view.graph_height))
         (spans(view))
         (functions(&view.functions, view.cpu_seconds))
@@ -36,24 +36,24 @@ fn found(base: &Base, view: &View) -> Markup {
 }
 
 fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
-    let peers: Vec<_> = app.peers.bases().collect();
+    let recorded = since(app);
     html! {
         p { "Trace " code { (view.trace_id) } " has no CPU sample." }
         p.note { (why.text()) }
-        @if !peers.is_empty() {
-            p { "Asked besides this process: " @for (index, peer) in peers.iter().enumerate() {
-                @if index > 0 { ", " } code { (peer) }
-            } "." }
+        @if let Some(page) = view.page() { p { "So says another process, which knows more: " a href=(page) { (page) } "." } }
+        @if !view.asked.is_empty() {
+            p { "Asked besides this process:" }
+            ul { @for asked in &view.asked { li { code { (asked.peer) } ": " (asked.outcome) "." } } }
         }
-        @if let Some(name) = why.name() {
+        @if let (Some(name), None) = (why.name(), &view.peer) {
             h2 { "All requests of this name" }
             @if view.samples_of_name == 0 {
                 p { "No sample fell into any " code { (name) } " of the recorder's window." }
             } @else {
                 p { "What " code { (name) } " and the spans inside it have cost, whichever trace they belong to: "
                     (view.samples_of_name) " samples." }
-                (graph(&of_span(name, "svg"), "Flame graph of the spans of the same name", view.graph_height))
-                (command(&base.pprof("", &of_span(name, "pprof"))))
+                (graph(&of_span(&recorded, name, "svg"), "Flame graph of the spans of the same name", view.graph_height))
+                (command(&base.pprof("", &of_span(&recorded, name, "pprof"))))
             }
         }
         @if let Ok(spans) = Spans::of(app) {
@@ -68,8 +68,8 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
 fn graph(address: &str, what: &str, height: u32) -> Markup {
     html! {
         figure {
-            iframe src=(address) title=(what) sandbox="allow-scripts" height=(height.clamp(100, MAX_HEIGHT)) {}
-            figcaption { a href=(address) { (what) } ": click to zoom, Ctrl-F to search" }
+            iframe src=(address) title=(what) sandbox="allow-scripts allow-modals" height=(height.clamp(100, MAX_HEIGHT)) {}
+            figcaption { a href=(address) { (what) } ": click to zoom, then Ctrl-F to search; in some browsers only when opened by itself" }
         }
     }
 }

@@ -60,6 +60,16 @@ impl Why {
         }
     }
 
+    /// How much it says: the answer of who knows the trace counts.
+    pub(in crate::diagnostics) fn rank(&self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::RecorderOff => 1,
+            Self::TooOld { .. } => 2,
+            Self::TooShort { .. } => 3,
+        }
+    }
+
     /// The reason in a sentence or two.
     pub(in crate::diagnostics) fn text(&self) -> String {
         match self {

@@ -1,15 +1,17 @@
 //! Who is refused, and what they are told.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Instant;
 
 use phaselab::config::Config;
 use phaselab::diagnostics::{Diagnostics, Sources};
 use phaselab::telemetry;
 
 use super::{Private, outside, send_to};
-use crate::client::Answer;
+use crate::client::{Answer, PATIENCE};
 use crate::server::run;
 
 const TOKEN: &str = "correct-horse-battery";
@@ -44,6 +46,20 @@ fn other_machines_are_refused() {
     assert_eq!(ask([127, 0, 0, 1].into()).status, 200);
     let refused = detail(&ask(outside), 403, "peer_not_allowed");
     assert!(refused.contains("ssh -L") && refused.contains("PHASELAB_DIAGNOSTICS_TOKEN_FILE"), "{refused}");
+    // Who only holds connections gets few: one more is closed without a word.
+    let started = Instant::now();
+    loop {
+        let address = SocketAddr::new(outside, port);
+        let _silent: Vec<_> = (0..4).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut closed = send_to(address, "GET", "/debug/pprof/", &[]);
+        let mut answer = Vec::new();
+        let _ = closed.read_to_end(&mut answer);
+        if answer.is_empty() {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(ask([127, 0, 0, 1].into()).status, 200);
     diagnostics.stop().unwrap();
     drop(guard.stop(config.shutdown_timeout));
 }
@@ -128,6 +144,11 @@ fn names_of_strangers_are_refused() {
         let refused = detail(&answer, 421, "host_not_allowed");
         assert!(refused.contains("localhost"), "{refused}");
     }
+    for host in ["localhost:';id;'", "localhost:$(id)", "localhost:65536"] {
+        let answer = private.ask("GET", "/debug/pprof/", &[("Host", host)]);
+        let refused = detail(&answer, 421, "host_not_allowed");
+        assert!(refused.contains("is no number"), "{refused}");
+    }
     for host in ["lab.example", "LAB.example:6060", "127.0.0.1:6060", "[::1]:6060"] {
         assert_eq!(private.ask("GET", "/debug/pprof/", &[("Host", host)]).status, 200, "{host}");
     }
@@ -155,8 +176,13 @@ fn pages_of_other_sites_are_refused() {
     // An image on a page of somebody else must not take a profile; a link may.
     let image = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")];
     private.ask("GET", "/debug/pprof/profile?seconds=60", &image).problem(403, "origin_not_allowed");
-    let link = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")];
-    assert_eq!(private.ask("GET", "/debug/spans", &link).status, 200);
+    let script = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")];
+    private.ask("GET", "/debug/spans", &script).problem(403, "origin_not_allowed");
+    let click = [&script[..], &[("Sec-Fetch-User", "?1")]].concat();
+    assert_eq!(private.ask("GET", "/debug/spans", &click).status, 200);
+    assert_eq!(private.ask("GET", "/debug/pprof/profile?since=10m", &click).status, 200);
+    private.ask("GET", "/debug/pprof/profile", &click).problem(403, "origin_not_allowed");
+    private.ask("GET", "/debug/spans", &[("Origin", "http://evil.example")]).problem(403, "origin_not_allowed");
 }
 
 #[test]
@@ -165,10 +191,15 @@ fn refusals_are_counted_by_reason() {
     private.ask("GET", "/debug/pprof/", &[("Host", "rebound.example")]).problem(421, "host_not_allowed");
     private.get("/debug/pprof/profile?hz=0").problem(400, "invalid_parameter");
     private.get("/debug/pprof/profile?hz=0").problem(400, "invalid_parameter");
-    for (reason, count) in [("host_not_allowed", "1"), ("invalid_parameter", "2")] {
+    private.get("/debug/nothing").problem(404, "not_found");
+    private.ask("GET", "/debug/pprof/", &[("Origin", "null")]).problem(403, "origin_not_allowed");
+    private.ask("GET", "/debug/pprof/", &[("Origin", "null")]).problem(403, "origin_not_allowed");
+    for (reason, count) in [("host_not_allowed", "1"), ("origin_not_allowed", "2")] {
         let series = private.server.series(&["profiler_refused_total", &format!("reason=\"{reason}\"")]);
         assert!(series.len() == 1 && series[0].ends_with(&format!(" {count}")), "{series:?}");
     }
+    // Mistakes are no refusals.
+    assert_eq!(private.server.series(&["profiler_refused_total"]).len(), 2);
 }
 
 #[test]

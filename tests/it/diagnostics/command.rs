@@ -2,6 +2,7 @@
 //! to do, wrong exit codes.
 
 use super::Private;
+use super::traces::fake_peer;
 use crate::server::run;
 
 fn profile(private: &Private, arguments: &[&str]) -> crate::server::Finished {
@@ -49,7 +50,9 @@ fn what_goes_wrong_is_explained() {
     let private = Private::start(&[("PHASELAB_DIAGNOSTICS_TOKEN", "correct-horse-battery")]);
     let refused = profile(&private, &["--since", "5m"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("401 no token was shown"), "{refused:?}");
+    for part in ["401 no token was shown", "--token-file"] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
@@ -61,6 +64,20 @@ fn what_goes_wrong_is_explained() {
     assert!(loose.status.code() == Some(64) && loose.stderr.contains("chmod 600"), "{loose:?}");
     set_mode(&path, 0o600);
     assert_eq!(with_token(&["--since", "5m"]).status.code(), Some(0));
+    // By the service's own variables, too.
+    let url = format!("http://{}", private.address);
+    for (name, value) in [
+        ("PHASELAB_DIAGNOSTICS_TOKEN", "correct-horse-battery"),
+        ("PHASELAB_DIAGNOSTICS_TOKEN_FILE", path.to_str().unwrap()),
+    ] {
+        let finished = run(&["profile", "--url", &url, "--since", "5m"], &[(name, value)]);
+        assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    }
+    let unsafe_token = run(&["profile"], &[("PHASELAB_DIAGNOSTICS_TOKEN", "correct/horse+battery==")]);
+    assert_eq!(unsafe_token.status.code(), Some(64), "{unsafe_token:?}");
+    for part in ["letters, digits and . _ ~ -", "openssl rand -hex 32", "(withheld)"] {
+        assert!(unsafe_token.stderr.contains(part), "{unsafe_token:?}");
+    }
     let bad = with_token(&["--seconds", "61"]);
     assert!(bad.status.code() == Some(64) && bad.stderr.contains("up to 60"), "{bad:?}");
 
@@ -69,6 +86,18 @@ fn what_goes_wrong_is_explained() {
     assert!(nobody.stderr.contains("phaselab serve") && nobody.stderr.contains("--url"), "{nobody:?}");
     let api = run(&["profile", "--url", &format!("http://{}", private.server.address)], &[]);
     assert_eq!(api.status.code(), Some(1), "{api:?}");
+
+    // What is no profile is not kept.
+    let (other, _heads) = fake_peer(
+        std::net::Ipv4Addr::LOCALHOST.into(),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+    );
+    for name in ["cpu.pb.gz", "cpu.svg"] {
+        let file = folder.path().join(name);
+        let finished = run(&["profile", "--url", &other, "-o", file.to_str().unwrap()], &[]);
+        assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+        assert!(finished.stderr.contains("something else than a profile") && !file.exists(), "{finished:?}");
+    }
 }
 
 fn set_mode(path: &std::path::Path, mode: u32) {

@@ -49,9 +49,10 @@ fn bad_parameters_are_refused_all_at_once() {
     }
     let problem = private.get("/debug/pprof/profile?seconds=61&hz=0&x=1&since=x").problem(400, "invalid_parameter");
     assert_eq!(problem["parameters"].as_array().unwrap().len(), 4);
-    for id in ["0af7651916cd43dd8448eb211c80319", "zaf7651916cd43dd8448eb211c80319c", "%2e%2e", "%00"] {
+    for id in ["0af7651916cd43dd8448eb211c80319", "zaf7651916cd43dd8448eb211c80319c", "%2e%2e", "%00", "%ff"] {
         let problem = private.get(&format!("/debug/traces/{id}")).problem(400, "invalid_parameter");
-        assert_eq!(problem["parameters"][0]["parameter"], "trace_id", "{id}");
+        let fault = &problem["parameters"][0];
+        assert_eq!((fault["parameter"].as_str(), fault["value"].as_str()), (Some("trace_id"), Some(id)), "{id}");
     }
 }
 
@@ -90,6 +91,26 @@ fn a_client_that_leaves_stops_its_profile() {
     wait_until(&private, 409);
     drop(client);
     wait_until(&private, 200);
+}
+
+#[test]
+fn a_client_that_leaves_unread_bytes_stops_its_profile_too() {
+    let private = Private::start(&[]);
+    let head = "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let client = crate::client::send(private.address, format!("{head}GET").as_bytes());
+    wait_until(&private, 409);
+    drop(client);
+    wait_until(&private, 200);
+}
+
+#[test]
+fn a_body_is_refused_where_nobody_reads_it() {
+    let private = Private::start(&[]);
+    for length in [("Content-Length", "5"), ("Transfer-Encoding", "chunked")] {
+        let problem = private.ask("GET", "/debug/pprof/profile", &[length]).problem(413, "body_too_large");
+        assert!(problem["detail"].as_str().unwrap().contains("address"), "{problem}");
+    }
+    assert_eq!(private.ask("GET", "/debug/pprof/", &[("Content-Length", "0")]).status, 200);
 }
 
 #[test]

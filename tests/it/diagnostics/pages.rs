@@ -5,6 +5,8 @@ use super::Private;
 #[test]
 fn every_path_answers() {
     let private = Private::start(&[]);
+    // So that no answer is empty.
+    private.server.get("/api/work?loop_iterations=20000000");
     for (path, status, content_type) in [
         ("/debug/pprof/", 200, "text/html; charset=utf-8"),
         ("/debug/pprof/profile?seconds=0.05", 200, "application/octet-stream"),
@@ -45,6 +47,8 @@ fn every_path_answers() {
                 assert_eq!(answer.header("content-type"), Some(content_type), "{method} {path}");
             }
             assert_eq!(method == "HEAD", answer.bytes.is_empty(), "{method} {path}");
+            // A length that is not known is not said.
+            assert_ne!(answer.header("content-length"), Some("0"), "{method} {path}");
             for (name, value) in [("x-content-type-options", "nosniff"), ("cache-control", "no-store")] {
                 assert_eq!(answer.header(name), Some(value), "{method} {path}");
             }
@@ -75,6 +79,7 @@ fn the_index_has_a_command_for_each_profile_with_the_clients_own_address() {
     for path in ["profile?seconds=10", "profile?since=10m", "heap", "allocs?seconds=10", "goroutine"] {
         assert!(page.contains(&format!("'http://127.0.0.1:7777/debug/pprof/{path}'")), "{path}");
     }
+    assert!(page.contains("phaselab profile --url 'http://127.0.0.1:7777' --seconds 10"), "{page}");
     assert!(!page.contains("<script") && !page.contains("style=") && !page.contains("onclick"));
     // Every link of the page leads somewhere.
     let links = page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
@@ -91,6 +96,7 @@ fn commands_read_the_token_from_a_variable() {
     let private = Private::start(&[("PHASELAB_DIAGNOSTICS_TOKEN", "correct-horse-battery")]);
     let page = private.ask("GET", "/debug/pprof/", &[("Authorization", "Bearer correct-horse-battery")]).body;
     assert!(page.contains("&quot;http://:$TOKEN@localhost:6060/debug/pprof/heap&quot;"), "{page}");
+    assert!(page.contains("--url 'http://localhost:6060' --token-file path/to/token --seconds 10"), "{page}");
     assert!(!page.contains("correct-horse"));
 }
 
@@ -100,8 +106,22 @@ fn a_flame_graph_has_its_own_origin_and_reaches_nothing() {
     private.server.get("/api/work?loop_iterations=20000000");
     let answer = private.get("/debug/pprof/profile?since=10m&format=svg");
     let policy = answer.header("content-security-policy").unwrap();
-    for part in ["sandbox allow-scripts", "default-src 'none'", "script-src 'unsafe-inline'"] {
+    for part in ["sandbox allow-scripts allow-modals;", "default-src 'none'", "script-src 'unsafe-inline'"] {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(answer.body.contains("<svg"), "{}", answer.body);
+    // As its script leaves the address when somebody searches and zooms.
+    let marked = private.get("/debug/pprof/profile?since=10m&format=svg&s=check.*&x=0&y=69");
+    assert_eq!(marked.status, 200);
+}
+
+#[test]
+fn pages_reach_back_as_far_as_the_recorder() {
+    let private = Private::start(&[("PHASELAB_PROFILER_WINDOW", "90s")]);
+    private.server.get("/api/work?loop_iterations=20000000");
+    let index = private.get("/debug/pprof/").body;
+    let spans = private.get("/debug/spans").body;
+    assert!(index.contains("profile?since=1m30s&amp;format=svg"), "{index}");
+    assert!(spans.contains("since=1m30s&amp;span=cpu_loop&amp;format=svg"), "{spans}");
+    assert!(!index.contains("since=10m") && !spans.contains("since=10m"));
 }

@@ -101,17 +101,87 @@ fn a_trace_of_another_process_is_found_there() {
     let view = private.get(&format!("/debug/traces/{trace}?format=json")).json();
     assert_eq!(view["peer"], base, "{view}");
     assert_eq!(view["spans"][0]["name"], "cpu_loop", "{view}");
-    assert!(private.get(&format!("/debug/traces/{trace}")).body.contains(&base));
+    let page = private.get(&format!("/debug/traces/{trace}")).body;
+    assert!(page.contains(&format!("href=\"{base}/debug/traces/{trace}\"")), "{page}");
     let svg = private.get(&format!("/debug/traces/{trace}?format=svg"));
     assert!(svg.body.contains("checksum"), "{}", svg.body);
     assert!(svg.header("content-security-policy").unwrap().contains("sandbox"));
     assert_eq!(private.get(&format!("/debug/traces/{trace}?format=pprof")).bytes[..2], [0x1f, 0x8b]);
-    // Nobody has it, and everybody was named.
-    assert!(private.get(&format!("/debug/traces/{UNKNOWN}")).body.contains("http://127.0.0.1:9"));
+    // Nobody has it, and everybody was named, with what became of it.
+    let page = private.get(&format!("/debug/traces/{UNKNOWN}")).body;
+    for part in
+        ["http://127.0.0.1:9</code>: cannot be reached.".to_owned(), format!("{base}</code>: it has no sample.")]
+    {
+        assert!(page.contains(&part), "{part}: {page}");
+    }
+    // Who knows why is believed, and named.
+    let fast = worker.server.get("/api/work?loop_iterations=0&items=0").trace().0;
+    let view = private.get(&format!("/debug/traces/{fast}?format=json")).json();
+    assert_eq!((view["why"]["reason"].as_str(), view["peer"].as_str()), (Some("too_short"), Some(&*base)), "{view}");
+    let page = private.get(&format!("/debug/traces/{fast}")).body;
+    assert!(page.contains(&format!("href=\"{base}/debug/traces/{fast}\"")) && !page.contains("<iframe"), "{page}");
+    let problem = private.get(&format!("/debug/traces/{fast}?format=svg")).problem(404, "no_samples");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("99 Hz") && detail.contains(&base), "{detail}");
+}
+
+#[test]
+fn what_became_of_asking_each_peer_is_said() {
+    let closed: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let junk: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+    let peers = [
+        (b"".as_slice(), "no answer in 2 s"),
+        (NOT_FOUND, "refused: 404"),
+        (closed, "refused: 401"),
+        (junk, "cannot be read"),
+    ]
+    .map(|(answer, outcome)| (fake_peer(Ipv4Addr::LOCALHOST.into(), answer), outcome));
+    let bases: Vec<_> = peers.iter().map(|((base, _), _)| base.as_str()).collect();
+    let private = Private::start(&[("PHASELAB_DIAGNOSTICS_PEERS", &bases.join(","))]);
+    let view = private.get(&format!("/debug/traces/{UNKNOWN}?format=json")).json();
+    let page = private.get(&format!("/debug/traces/{UNKNOWN}")).body;
+    for ((base, _), outcome) in &peers {
+        let asked = view["asked"].as_array().unwrap().iter().find(|asked| asked["peer"] == base.as_str());
+        assert!(asked.unwrap()["outcome"].as_str().unwrap().contains(outcome), "{view}");
+        assert!(page.contains(&format!("{base}</code>: ")) && page.contains(outcome), "{page}");
+    }
+    // None of it is served as a profile.
+    for format in ["svg", "pprof", "folded"] {
+        private.get(&format!("/debug/traces/{UNKNOWN}?format={format}")).problem(404, "no_samples");
+    }
+}
+
+#[test]
+fn a_peer_decides_neither_the_trace_nor_its_address() {
+    let answer = |view: &str| -> &'static [u8] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", view.len());
+        Vec::leak([head.as_bytes(), view.as_bytes()].concat())
+    };
+    let evil =
+        r#"{"trace_id":"';id;'","peer":"http://evil.example","samples":1,"cpu_seconds":1,"spans":[],"functions":[]}"#;
+    let (base, _heads) = fake_peer(Ipv4Addr::LOCALHOST.into(), answer(evil));
+    let private = Private::start(&[("PHASELAB_DIAGNOSTICS_PEERS", &base)]);
+    let view = private.get(&format!("/debug/traces/{UNKNOWN}?format=json")).json();
+    assert_eq!((view["trace_id"].as_str(), view["peer"].as_str()), (Some(UNKNOWN), Some(&*base)), "{view}");
+    let page = private.get(&format!("/debug/traces/{UNKNOWN}")).body;
+    assert!(page.contains(&format!("pprof 'http://localhost:6060/debug/traces/{UNKNOWN}?format=pprof'")), "{page}");
+    assert!(!page.contains("id;") && !page.contains("evil"), "{page}");
+
+    for bad in [
+        r#"{"trace_id":"","samples":1,"cpu_seconds":-1,"spans":[],"functions":[]}"#,
+        r#"{"trace_id":"","samples":1,"cpu_seconds":1e999,"spans":[],"functions":[]}"#,
+        r#"{"trace_id":"","samples":0,"cpu_seconds":0,"spans":[],"functions":[]}"#,
+        r#"{"trace_id":"","samples":1,"cpu_seconds":1,"spans":[],"functions":[{"name":"f","flat":-1,"cum":1}]}"#,
+    ] {
+        let (base, _heads) = fake_peer(Ipv4Addr::LOCALHOST.into(), answer(bad));
+        let private = Private::start(&[("PHASELAB_DIAGNOSTICS_PEERS", &base)]);
+        let view = private.get(&format!("/debug/traces/{UNKNOWN}?format=json")).json();
+        assert_eq!(view["asked"][0]["outcome"], "its answer cannot be read", "{bad}: {view}");
+    }
 }
 
 /// A peer that answers with `answer`, and the heads of the requests that it got.
-fn fake_peer(ip: IpAddr, answer: &'static [u8]) -> (String, Receiver<String>) {
+pub(super) fn fake_peer(ip: IpAddr, answer: &'static [u8]) -> (String, Receiver<String>) {
     let listener = TcpListener::bind((ip, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, heads) = mpsc::channel();
