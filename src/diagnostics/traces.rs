@@ -5,9 +5,8 @@ mod why;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, Method};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
@@ -65,14 +64,14 @@ pub(super) struct SpanView {
 /// The page of a trace, or its profile in another form.
 pub(super) async fn trace(
     State(app): State<Arc<App>>,
-    trace_id: Result<Path<String>, PathRejection>,
+    uri: Uri,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let ask = Ask::read(query.as_deref(), ask::PAGE)?;
-    // What is no UTF-8 is no trace id either.
-    let trace_id = ask::trace_id_of_path(trace_id.as_ref().map_or("", |Path(text)| text))?;
+    // As it was sent: what is encoded is no trace id, and may be no text.
+    let trace_id = ask::trace_id_of_path(uri.path().rsplit('/').next().unwrap_or_default())?;
     let form = Form::of(&ask, What::Cpu.name(), false);
     if method == Method::HEAD {
         return Ok(form.head());
@@ -135,7 +134,8 @@ impl View {
     fn of_peer(body: &[u8]) -> Option<Self> {
         let view: Self = serde_json::from_slice(body).ok()?;
         let times = view.spans.iter().map(|span| span.cpu_seconds).chain([view.cpu_seconds]);
-        let good = times.into_iter().all(|seconds| seconds.is_finite() && seconds >= 0.0)
+        // JSON has no number that is not finite.
+        let good = times.into_iter().all(|seconds| seconds >= 0.0)
             && view.functions.iter().all(|function| function.flat >= 0 && function.cum >= 0)
             && (view.samples > 0 || view.why.is_some());
         good.then_some(view)

@@ -69,7 +69,7 @@ fn graph(address: &str, what: &str, height: u32) -> Markup {
     html! {
         figure {
             iframe src=(address) title=(what) sandbox="allow-scripts allow-modals" height=(height.clamp(100, MAX_HEIGHT)) {}
-            figcaption { a href=(address) { (what) } ": click to zoom; opened by itself, Ctrl-F searches" }
+            figcaption { a href=(address) { (what) } ": click to zoom, then Ctrl-F to search; in some browsers only when opened by itself" }
         }
     }
 }
