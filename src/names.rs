@@ -130,11 +130,11 @@ instruments! {
     /// Gauge.
     JEMALLOC_METADATA = "jemalloc.metadata", "By", "Memory of the allocator's own records";
     /// Counter.
-    JEMALLOC_ALLOCATIONS = "jemalloc.allocations", "By", "Memory that was ever allocated";
+    JEMALLOC_ALLOCATIONS = "jemalloc.allocations", "By", "Memory that was allocated since sampling began, estimated from samples";
     /// Counter.
-    JEMALLOC_MALLOCS = "jemalloc.mallocs", "{object}", "Pieces of memory that were ever handed out";
+    JEMALLOC_MALLOCS = "jemalloc.mallocs", "{object}", "Pieces of memory that were allocated since sampling began, estimated from samples";
     /// Counter.
-    JEMALLOC_FREES = "jemalloc.frees", "{object}", "Pieces of memory that were ever given back";
+    JEMALLOC_FREES = "jemalloc.frees", "{object}", "Pieces of memory that were freed since sampling began, estimated from samples";
     /// Counter.
     JEMALLOC_PURGES = "jemalloc.purges", "{purge}", "Times that unused memory was given back to the system";
     /// Gauge by `result`, of `phaselab verify --watch` and not of the service.
