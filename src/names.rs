@@ -148,11 +148,17 @@ instruments! {
     /// `jemalloc.metadata`.
     JEMALLOC_METADATA = Gauge "jemalloc.metadata", "By", [], "Memory of the allocator itself";
     /// `jemalloc.allocations`.
-    JEMALLOC_ALLOCATIONS = Counter "jemalloc.allocations", "By", [], "Memory that the program has ever allocated";
+    JEMALLOC_ALLOCATIONS = Counter "jemalloc.allocations", "By",
+        [],
+        "Memory that was allocated since sampling began, estimated from samples";
     /// `jemalloc.mallocs`.
-    JEMALLOC_MALLOCS = Counter "jemalloc.mallocs", "{allocation}", [], "Allocations that were made";
+    JEMALLOC_MALLOCS = Counter "jemalloc.mallocs", "{object}",
+        [],
+        "Pieces of memory that were allocated since sampling began, estimated from samples";
     /// `jemalloc.frees`.
-    JEMALLOC_FREES = Counter "jemalloc.frees", "{allocation}", [], "Allocations that were freed";
+    JEMALLOC_FREES = Counter "jemalloc.frees", "{object}",
+        [],
+        "Pieces of memory that were freed since sampling began, estimated from samples";
     /// `jemalloc.purges`.
     JEMALLOC_PURGES = Counter "jemalloc.purges", "{purge}", [], "Times that the allocator gave pages back";
     /// `process.cpu.time`.

@@ -79,6 +79,7 @@ struct LastRun {
 struct Parameter {
     name: String,
     about: String,
+    unit: String,
     default: String,
     min: String,
     max: String,
@@ -156,7 +157,9 @@ fn table(scenarios: &[Shown]) -> String {
         let _ = writeln!(text, "{name:<18} {state:<8}  {summary}");
         for one in parameters {
             let chosen = format!("{}={}", one.name, one.shown());
-            let _ = writeln!(text, "{:<18} {chosen:<20} {} ({} to {})", "", one.about, one.min, one.max);
+            // A duration is written with its unit.
+            let unit = if one.unit == "duration" { String::new() } else { format!(" {}", one.unit) };
+            let _ = writeln!(text, "{:<18} {chosen:<20} {} ({} to {}{unit})", "", one.about, one.min, one.max);
         }
     }
     text

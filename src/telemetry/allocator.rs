@@ -1,10 +1,11 @@
 //! The instruments of the allocator, read from jemalloc when metrics are collected. Where the program has another
-//! allocator, as some tests do, there are none.
+//! allocator, as some tests do, there are none, and counts of allocations only where the
+//! heap profiler takes samples.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use span_profiler::heap::AllocatorStats;
+use span_profiler::heap::{AllocatorStats, Totals};
 
 use super::Instruments;
 use crate::names;
@@ -42,8 +43,7 @@ pub(super) fn register(instruments: &Instruments) {
         (names::JEMALLOC_RETAINED, |stats| stats.retained),
         (names::JEMALLOC_METADATA, |stats| stats.metadata),
         (names::APP_HEAP_ALLOC, |stats| stats.allocated),
-        // Frees are read after mallocs, so there may seem to be more of them.
-        (names::APP_HEAP_OBJECTS, |stats| stats.mallocs.saturating_sub(stats.frees)),
+        (names::APP_HEAP_OBJECTS, |stats| stats.objects),
     ];
     for (instrument, value) in gauges {
         let readings = Arc::clone(&readings);
@@ -53,18 +53,19 @@ pub(super) fn register(instruments: &Instruments) {
             }
         });
     }
-    let counters: [(_, Value); 4] = [
-        (names::JEMALLOC_ALLOCATIONS, |stats| stats.total),
-        (names::JEMALLOC_MALLOCS, |stats| stats.mallocs),
-        (names::JEMALLOC_FREES, |stats| stats.frees),
-        (names::JEMALLOC_PURGES, |stats| stats.purges),
-    ];
-    for (instrument, value) in counters {
-        let readings = Arc::clone(&readings);
+    instruments.observe_counter(names::JEMALLOC_PURGES, move |counter| {
+        if let Some(stats) = readings.stats() {
+            counter.observe(stats.purges, &[]);
+        }
+    });
+    let total = |instrument, value: fn(Totals) -> u64| {
         instruments.observe_counter(instrument, move |counter| {
-            if let Some(stats) = readings.stats() {
-                counter.observe(value(stats), &[]);
+            if let Some(totals) = Totals::read() {
+                counter.observe(value(totals), &[]);
             }
         });
-    }
+    };
+    total(names::JEMALLOC_ALLOCATIONS, |totals| totals.bytes);
+    total(names::JEMALLOC_MALLOCS, |totals| totals.mallocs);
+    total(names::JEMALLOC_FREES, |totals| totals.frees);
 }

@@ -10,7 +10,7 @@ fn it_goes_up_and_down_and_writes_a_trace() {
     let finished = run(&["ramp", "--workers", "20", "--duration", "3s", "-o", path.to_str().unwrap()], &[]);
     assert_eq!((finished.status.code(), finished.stderr.as_str()), (Some(0), ""), "{finished:?}");
     assert!(finished.stdout.contains("increasing") && finished.stdout.contains("decreasing"), "{finished:?}");
-    assert!(finished.stdout.contains(" workers were started, 0 are left\n"), "{finished:?}");
+    assert!(finished.stdout.contains("20 workers were started, 0 are left\n"), "{finished:?}");
     let trace = std::fs::read(&path).unwrap();
     assert!(trace.windows(11).any(|bytes| bytes == b"ramp worker"), "{} bytes", trace.len());
 }

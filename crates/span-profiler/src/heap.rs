@@ -34,7 +34,7 @@ mod export;
 pub(crate) mod tables;
 mod weight;
 
-pub use allocator::AllocatorStats;
+pub use allocator::{AllocatorStats, Totals};
 pub use error::HeapError;
 
 /// The configuration that jemalloc needs before `main`: profiling possible, not active, and one sample in 2^19 bytes.

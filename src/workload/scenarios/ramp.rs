@@ -185,6 +185,7 @@ fn start(Run { lab, values, cancel }: Run) -> Running {
 /// When the future is dropped, the workers end by themselves.
 pub async fn run(plan: Plan, meter: &Arc<Meter>, mut cancel: Cancel) {
     let mut workers = Workers { meter: Arc::clone(meter), alive: Vec::new() };
+    let mut turned = false;
     let started = Instant::now();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -195,8 +196,11 @@ pub async fn run(plan: Plan, meter: &Arc<Meter>, mut cancel: Cancel) {
             _ = ticks.tick() => {}
         }
         let elapsed = started.elapsed();
-        let target = plan.target(elapsed);
-        meter.set(target, Some(plan.phase(elapsed)));
+        let phase = plan.phase(elapsed);
+        // The tick that turns reaches the peak, however much later than the half of the time it comes.
+        let turns = phase == Phase::Decreasing && !std::mem::replace(&mut turned, true);
+        let target = if turns { plan.workers } else { plan.target(elapsed) };
+        meter.set(target, Some(phase));
         workers.scale(target).await;
         if elapsed >= plan.duration {
             break;

@@ -97,7 +97,8 @@ fn the_profile_names_the_loop_and_the_metrics_the_churn() {
     while !private.get(churn).body.contains("compute::allocate_in_loop") {
         assert!(started.elapsed() < 2 * PATIENCE, "{}", private.get(churn).body);
     }
-    private.wait_for(&["jemalloc_allocations_bytes_total"], |now| now > allocated + 50.0 * MIB);
+    private.wait_for(&["jemalloc_allocations_bytes_total"], |now| now > allocated + 100.0 * MIB);
+    private.wait_for(&["jemalloc_frees_total"], |frees| frees > 50_000.0);
     for name in ["cpu-bottleneck", "allocation-churn"] {
         let stopped = private.ask("DELETE", &format!("/scenarios/{name}"), &[]).json();
         assert_eq!((&stopped["state"], &stopped["last_run"]["outcome"]), (&"stopped".into(), &"stopped".into()));
@@ -122,17 +123,22 @@ fn an_idle_service_shows_the_metrics_of_its_runtime_and_allocator() {
         "jemalloc_resident_bytes",
         "jemalloc_mapped_bytes",
         "jemalloc_metadata_bytes",
-        "jemalloc_allocations_bytes_total",
-        "jemalloc_mallocs_total",
-        "jemalloc_frees_total",
         "app_heap_objects",
     ] {
         assert!(private.value(&[name]) > 0.0, "{name}");
     }
-    for name in ["tokio_global_queue_depth", "jemalloc_retained_bytes", "jemalloc_purges_total", "app_queue_depth"] {
+    // What nothing may have happened to yet, or no sample was taken of.
+    for name in [
+        "tokio_global_queue_depth",
+        "jemalloc_retained_bytes",
+        "jemalloc_purges_total",
+        "jemalloc_allocations_bytes_total",
+        "jemalloc_mallocs_total",
+        "jemalloc_frees_total",
+        "app_queue_depth",
+    ] {
         assert!(private.value(&[name]) >= 0.0, "{name}");
     }
-    assert_eq!(private.value(&["tokio_tasks_by_name", "\"connection\""]), 1.0, "that of this very question");
-    let objects = private.value(&["app_heap_objects"]);
-    assert!(objects < private.value(&["jemalloc_mallocs_total"]), "most of what was handed out came back");
+    // That of this very question, and some that are about to end.
+    assert!(private.value(&["tokio_tasks_by_name", "\"connection\""]) >= 1.0);
 }

@@ -95,7 +95,10 @@ fn the_command_lists_starts_and_stops() {
     let command = |arguments: &[&str]| run(&[&["scenario"], arguments, &["--url", &url]].concat(), &[]);
     let list = command(&["list"]);
     assert!(
-        list.status.success() && list.stdout.contains("workers=100") && list.stdout.contains("1s to 1h"),
+        list.status.success()
+            && list.stdout.contains("workers=100")
+            && list.stdout.contains("(1s to 1h)")
+            && list.stdout.contains("1 to 10000 workers)"),
         "{list:?}"
     );
     let started = command(&["start", "ramp", "workers=7", "duration=10m"]);

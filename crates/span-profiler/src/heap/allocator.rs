@@ -1,5 +1,7 @@
 //! What jemalloc says of itself.
 
+use std::ffi::CStr;
+
 use super::{HeapError, error};
 use crate::sys::heap as sys;
 
@@ -18,12 +20,8 @@ pub struct AllocatorStats {
     pub retained: u64,
     /// The allocator's own records.
     pub metadata: u64,
-    /// Allocated since the process began. Threads report what they allocated from their own caches late.
-    pub total: u64,
-    /// Pieces of memory that were handed out, to the program or to a thread's cache.
-    pub mallocs: u64,
-    /// Pieces of memory that were given back, by the program or by a thread's cache.
-    pub frees: u64,
+    /// Pieces of memory that arenas have handed out and not got back; those in the caches of threads are among them.
+    pub objects: u64,
     /// Times that unused pages were given back to the system.
     pub purges: u64,
 }
@@ -36,7 +34,6 @@ impl AllocatorStats {
     pub fn read() -> Result<Self, HeapError> {
         error::require_global()?;
         sys::refresh()?;
-        let counts = sys::counts()?;
         Ok(Self {
             allocated: sys::size(c"stats.allocated")?,
             active: sys::size(c"stats.active")?,
@@ -44,10 +41,41 @@ impl AllocatorStats {
             mapped: sys::size(c"stats.mapped")?,
             retained: sys::size(c"stats.retained")?,
             metadata: sys::size(c"stats.metadata")?,
-            total: counts.bytes,
-            mallocs: counts.mallocs,
-            frees: counts.frees,
-            purges: counts.purges,
+            objects: sum([c"stats.arenas.4096.small.nmalloc", c"stats.arenas.4096.large.nmalloc"])?
+                .saturating_sub(sum([c"stats.arenas.4096.small.ndalloc", c"stats.arenas.4096.large.ndalloc"])?),
+            purges: sum([c"stats.arenas.4096.dirty_npurge", c"stats.arenas.4096.muzzy_npurge"])?,
+        })
+    }
+}
+
+/// The sum of two statistics over all arenas: 4096 is `MALLCTL_ARENAS_ALL`.
+fn sum([one, other]: [&'static CStr; 2]) -> Result<u64, HeapError> {
+    Ok(sys::number(one)? + sys::number(other)?)
+}
+
+/// What was allocated and freed since sampling began, estimated from the samples.
+///
+/// jemalloc's own counters of requests are no use for this: threads serve small ones from caches and report them only when
+/// those overflow, which a loop that allocates and frees never makes happen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes allocated, each piece rounded up to its size class.
+    pub bytes: u64,
+    /// Pieces allocated.
+    pub mallocs: u64,
+    /// Pieces freed, of those.
+    pub frees: u64,
+}
+
+impl Totals {
+    /// The totals of now; `None` when sampling was never started. Takes less than a microsecond.
+    #[must_use]
+    pub fn read() -> Option<Self> {
+        let [allocated, freed] = sys::tables(|tables| tables.map(|tables| tables.totals()))?;
+        Some(Self {
+            bytes: allocated.bytes().unsigned_abs(),
+            mallocs: allocated.objects().unsigned_abs(),
+            frees: freed.objects().unsigned_abs(),
         })
     }
 }

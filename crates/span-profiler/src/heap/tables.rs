@@ -77,6 +77,8 @@ pub(crate) struct Tables {
     /// Live samples that are not in `live`, but in the amount in use of `[other]`.
     overflowed: u64,
     counts: Counts,
+    /// All that was ever allocated, and all of it that was freed.
+    totals: [Amount; 2],
     limits: Limits,
 }
 
@@ -117,6 +119,7 @@ impl Tables {
             weigher: Weigher::new(interval),
             overflowed: 0,
             counts: Counts::default(),
+            totals: [Amount::default(); 2],
             limits,
         }
     }
@@ -126,6 +129,7 @@ impl Tables {
         let amount = self.weigher.weigh(size);
         let place = self.place(stack, names);
         self.counts.samples += 1;
+        self.totals[0] += amount;
         self.change(place, |place| place.allocated += amount);
         if self.live.insert(pointer, size, place) {
             self.change(place, |place| place.in_use += amount);
@@ -140,9 +144,11 @@ impl Tables {
     pub(crate) fn free(&mut self, pointer: u64, size: u64) {
         let amount = self.weigher.weigh(size);
         if let Some(place) = self.live.remove(pointer, size) {
+            self.totals[1] += amount;
             self.change(place, |place| place.in_use -= amount);
         } else if self.overflowed > 0 {
             self.overflowed -= 1;
+            self.totals[1] += amount;
             self.change(OTHER, |other| other.in_use -= amount);
         } else {
             self.counts.unknown_frees += 1;
@@ -199,6 +205,11 @@ impl Tables {
     /// All places; they are only ever added.
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
+    }
+
+    /// What samples stand for since the start: all that was allocated, and all of it that was freed.
+    pub(crate) fn totals(&self) -> [Amount; 2] {
+        self.totals
     }
 
     /// How full the tables are.

@@ -28,7 +28,7 @@ mod hooks;
 mod lock;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use {
-    ctl::{SUPPORTED, counts, facts, interval, is_global, purge, refresh, set_active, size},
+    ctl::{SUPPORTED, facts, interval, is_global, number, purge, refresh, set_active, size},
     hooks::{install, probe, restore_backtrace, tables, uninstall},
 };
 
@@ -36,7 +36,7 @@ pub(crate) use {
 mod unsupported;
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub(crate) use unsupported::{
-    SUPPORTED, counts, facts, install, interval, is_global, probe, purge, refresh, restore_backtrace, set_active, size,
+    SUPPORTED, facts, install, interval, is_global, number, probe, purge, refresh, restore_backtrace, set_active, size,
     tables, uninstall,
 };
 
@@ -45,19 +45,6 @@ pub(crate) use unsupported::{
 pub(crate) struct CtlError {
     pub(crate) name: &'static CStr,
     pub(crate) code: i32,
-}
-
-/// What was done since the process began.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Bytes that were asked for, each rounded up to the size of its class.
-    pub(crate) bytes: u64,
-    /// Objects that left an arena.
-    pub(crate) mallocs: u64,
-    /// Objects that came back.
-    pub(crate) frees: u64,
-    /// Purges of dirty and muzzy pages.
-    pub(crate) purges: u64,
 }
 
 /// What decides whether samples can be taken.

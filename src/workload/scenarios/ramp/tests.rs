@@ -37,6 +37,17 @@ async fn workers_follow_the_target_within_one_tick_and_end() {
     assert_eq!((meter.phase(), meter.target(), meter.rate.load(Ordering::Relaxed)), (None, 0, 0));
 }
 
+/// Ticks of a real clock are always a little late, and then the target is on its way down already.
+#[tokio::test(start_paused = true)]
+async fn the_peak_is_reached_also_between_two_ticks() {
+    let plan = Plan { workers: 5, duration: Duration::from_millis(2_050) };
+    assert_eq!([1_000, 1_100].map(|millis| plan.target(Duration::from_millis(millis))), [4, 4]);
+    let meter = Arc::new(Meter::default());
+    let (_canceller, cancel) = Cancel::pair();
+    run(plan, &meter, cancel).await;
+    assert_eq!((meter.created(), meter.current()), (5, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_ramp_that_is_cancelled_takes_all_workers_along() {
     let meter = Arc::new(Meter::default());

@@ -18,6 +18,10 @@ fn totals(tables: &Tables) -> [i64; 4] {
         allocated += place.allocated;
         in_use += place.in_use;
     }
+    let [all, freed] = tables.totals();
+    let mut left = all;
+    left -= freed;
+    assert_eq!((all, left), (allocated, in_use), "the running totals are those of all places");
     [allocated.objects(), allocated.bytes(), in_use.objects(), in_use.bytes()]
 }
 

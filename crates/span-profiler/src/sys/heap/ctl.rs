@@ -7,7 +7,7 @@ use std::ptr;
 
 use tikv_jemalloc_sys as jemalloc;
 
-use super::{Counts, CtlError, Facts, hooks};
+use super::{CtlError, Facts, hooks};
 
 /// Whether heap profiles can be taken here.
 pub(crate) const SUPPORTED: bool = true;
@@ -19,8 +19,6 @@ pub(crate) const SUPPORTED: bool = true;
 pub(super) unsafe trait Value: Copy + Default {}
 // SAFETY: plain numbers.
 unsafe impl Value for u64 {}
-// SAFETY: C's `unsigned`, a plain number.
-unsafe impl Value for u32 {}
 // SAFETY: `size_t`, a plain number.
 unsafe impl Value for usize {}
 // SAFETY: C's `bool`, which has Rust's representation.
@@ -108,79 +106,7 @@ pub(crate) fn size(name: &'static CStr) -> Result<u64, CtlError> {
     read::<usize>(name).map(|bytes| bytes as u64)
 }
 
-/// The controls of one kind of classes, named for the first class. 4096 is `MALLCTL_ARENAS_ALL`.
-struct Classes {
-    number: &'static CStr,
-    size: &'static CStr,
-    requests: &'static CStr,
-    mallocs: &'static CStr,
-    frees: &'static CStr,
-}
-
-/// Small objects, and large ones.
-const CLASSES: [Classes; 2] = [
-    Classes {
-        number: c"arenas.nbins",
-        size: c"arenas.bin.0.size",
-        requests: c"stats.arenas.4096.bins.0.nrequests",
-        mallocs: c"stats.arenas.4096.bins.0.nmalloc",
-        frees: c"stats.arenas.4096.bins.0.ndalloc",
-    },
-    Classes {
-        number: c"arenas.nlextents",
-        size: c"arenas.lextent.0.size",
-        requests: c"stats.arenas.4096.lextents.0.nrequests",
-        mallocs: c"stats.arenas.4096.lextents.0.nmalloc",
-        frees: c"stats.arenas.4096.lextents.0.ndalloc",
-    },
-];
-
-/// Sums all classes of sizes up: some 230 of them.
-pub(crate) fn counts() -> Result<Counts, CtlError> {
-    let mut counts = Counts::default();
-    for classes in CLASSES {
-        let size = Node::new(classes.size)?;
-        let [requests, mallocs, frees] = [classes.requests, classes.mallocs, classes.frees].map(Node::new);
-        let (requests, mallocs, frees) = (requests?, mallocs?, frees?);
-        for class in 0..read::<u32>(classes.number)? as usize {
-            counts.bytes += size.read::<usize>(class)? as u64 * requests.read::<u64>(class)?;
-            counts.mallocs += mallocs.read::<u64>(class)?;
-            counts.frees += frees.read::<u64>(class)?;
-        }
-    }
-    counts.purges = read::<u64>(c"stats.arenas.4096.dirty_npurge")? + read::<u64>(c"stats.arenas.4096.muzzy_npurge")?;
-    Ok(counts)
-}
-
-/// A control that exists for each class, looked up once. The class is the last part of its name but one.
-struct Node {
-    name: &'static CStr,
-    path: [usize; Self::DEPTH],
-    depth: usize,
-}
-
-impl Node {
-    /// No control of jemalloc lies deeper (`CTL_MAX_DEPTH` in its src/ctl.c).
-    const DEPTH: usize = 7;
-
-    fn new(name: &'static CStr) -> Result<Self, CtlError> {
-        let mut node = Self { name, path: [0; Self::DEPTH], depth: Self::DEPTH };
-        // SAFETY: `path` has room for `depth` numbers; jemalloc writes at most that many, and how many into `depth`.
-        let code = unsafe {
-            jemalloc::mallctlnametomib(name.as_ptr(), node.path.as_mut_ptr(), ptr::from_mut(&mut node.depth))
-        };
-        if code == 0 && node.depth >= 2 { Ok(node) } else { Err(CtlError { name, code }) }
-    }
-
-    fn read<T: Value>(&self, class: usize) -> Result<T, CtlError> {
-        let mut path = self.path;
-        path[self.depth - 2] = class;
-        let mut value = T::default();
-        let mut len = size_of::<T>();
-        let old = ptr::from_mut(&mut value).cast::<c_void>();
-        // SAFETY: `path` holds `depth` numbers that are only read, and a class that does not exist is an error; for `value`
-        // holds what is said in `read`.
-        let code = unsafe { jemalloc::mallctlbymib(path.as_ptr(), self.depth, old, &raw mut len, ptr::null_mut(), 0) };
-        if code == 0 { Ok(value) } else { Err(CtlError { name: self.name, code }) }
-    }
+/// A statistic that counts.
+pub(crate) fn number(name: &'static CStr) -> Result<u64, CtlError> {
+    read::<u64>(name)
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{Counts, CtlError, Facts, Probe};
+use super::{CtlError, Facts, Probe};
 use crate::heap::tables::{Limits, Tables};
 
 /// Whether heap profiles can be taken here.
@@ -30,15 +30,15 @@ pub(crate) fn purge() -> Result<(), CtlError> {
     Err(NONE)
 }
 
-pub(crate) fn counts() -> Result<Counts, CtlError> {
-    Err(NONE)
-}
-
 pub(crate) fn refresh() -> Result<(), CtlError> {
     Err(NONE)
 }
 
 pub(crate) fn size(_: &'static CStr) -> Result<u64, CtlError> {
+    Err(NONE)
+}
+
+pub(crate) fn number(_: &'static CStr) -> Result<u64, CtlError> {
     Err(NONE)
 }
 
