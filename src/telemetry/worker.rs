@@ -3,7 +3,7 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::AsyncInstrument;
 use otel_exemplars::{Counter, Histogram};
-use span_profiler::heap::AllocatorStats;
+use span_profiler::heap::{AllocatorStats, Totals};
 
 use super::Instruments;
 use super::metrics::{counter, histogram};
@@ -31,9 +31,9 @@ impl WorkerInstruments {
         let meter = Gauges { instruments, attributes: [KeyValue::new(attribute::WORKER_TYPE, worker_type)] };
         meter.gauge(names::WORKER_ACTIVE_TASKS, move || u64::try_from(tasks()).ok());
         meter.gauge(names::WORKER_TASKS_IN_QUEUE, move || u64::try_from(in_queue()).ok());
-        // Without jemalloc there are no series, rather than ones that say zero.
+        // Without jemalloc, or without its samples, there are no series, rather than ones that say zero.
         meter.gauge(names::WORKER_ALLOCATED_MEMORY, || Some(AllocatorStats::read().ok()?.allocated));
-        meter.counter(names::WORKER_ALLOCATIONS, || Some(AllocatorStats::read().ok()?.total));
+        meter.counter(names::WORKER_ALLOCATIONS, || Some(Totals::read()?.bytes));
         meter.counter(names::WORKER_ALLOCATOR_PURGES, || Some(AllocatorStats::read().ok()?.purges));
         let meter = instruments.exemplar_meter();
         Self {

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use span_profiler::heap::{self, AllocatorStats, HeapError, Unwinder};
+use span_profiler::heap::{self, AllocatorStats, HeapError, Totals, Unwinder};
 
 use crate::rig::{EXACT, in_process, sum_of};
 
@@ -103,16 +103,17 @@ fn statistics_follow_the_program_and_a_purge_gives_memory_back() {
 
 #[test]
 fn allocations_are_counted_also_when_they_are_freed_and_so_are_purges() {
-    in_process("process::allocations_are_counted_also_when_they_are_freed_and_so_are_purges", "", || {
+    in_process("process::allocations_are_counted_also_when_they_are_freed_and_so_are_purges", EXACT, || {
         const BYTES: u64 = 64 << 20;
+        let _heap = heap::start().unwrap();
         // Small ones come from a thread's cache, large ones do not.
         for size in [1_024, 1 << 20] {
-            let before = AllocatorStats::read().unwrap();
+            let before = Totals::read().unwrap();
             for _ in 0..BYTES / size {
                 drop(black_box(Vec::<u8>::with_capacity(usize::try_from(size).unwrap())));
             }
-            let after = AllocatorStats::read().unwrap();
-            let counted = after.total - before.total;
+            let after = Totals::read().unwrap();
+            let counted = after.bytes - before.bytes;
             assert!((BYTES * 9 / 10..BYTES * 11 / 10).contains(&counted), "{size}: {counted}");
         }
         drop(black_box(vec![1_u8; 64 << 20]));
