@@ -2,6 +2,7 @@
 //! spans, metrics and logs [`telemetry`] sends away, and what they cost [`diagnostics`] shows; [`config`] says how,
 //! [`names`] under which names.
 #![forbid(unsafe_code)]
+#![allow(rustdoc::private_intra_doc_links, reason = "read by those who work on it")]
 
 pub mod cli;
 pub mod config;

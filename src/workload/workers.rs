@@ -1,7 +1,7 @@
 //! Workers over a bounded queue, once with the mistakes that real programs make and once without.
 //!
 //! [`task`] is what is to be done, the same for both, and what it comes to; [`queue`] brings it; [`bad`] and [`optimized`] do it;
-//! [`unit`] gives each task its trace and its records.
+//! [`mod@unit`] gives each task its trace and its records.
 
 pub mod bad;
 mod optimized;
