@@ -69,6 +69,8 @@ async fn work(kind: WorkerKind, config: &Config, ignored: &Faults, broken: &[Rul
     telemetry::logs::install(config, telemetry.tracer.clone())?;
     // Dropped last, when nobody asks any more.
     let (profiler, _profiling) = private.is_some().then(|| serve::start_profiler(&config.profiler)).unzip();
+    // The diagnostics start it otherwise. Without jemalloc there is nothing to count.
+    let _sampling = private.is_none().then(|| span_profiler::heap::start().ok());
     serve::warn(ignored, broken);
     let diagnostics = match (private, profiler) {
         (Some((listener, to)), Some(profiler)) => {
