@@ -22,6 +22,8 @@ pub(super) fn address(repo: &Path) -> anyhow::Result<Command> {
         .arg("--target-dir")
         .arg(repo.join("target/asan"))
         .current_dir(repo)
+        // Tests leak what must live as long as the process, as statics do outside of tests.
+        .env("ASAN_OPTIONS", "detect_leaks=0")
         // The flag is not stable, though every toolchain brings the runtime.
         .env("RUSTC_BOOTSTRAP", "1")
         // In place of the flags in .cargo/config.toml, so those are here again.
