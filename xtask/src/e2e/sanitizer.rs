@@ -6,6 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
+/// Fills a stack of 64 KiB to the last: the frames of instrumented code do not fit.
+const FULL_STACK: &str = "a_thread_with_a_small_stack_that_recursion_fills";
+
 /// The profiler's own tests and those under harsh conditions, built into a target directory of their own. Without the
 /// feature `heap`: the sanitizer replaces the allocator.
 ///
@@ -21,6 +24,7 @@ pub(super) fn address(repo: &Path) -> anyhow::Result<Command> {
         .args(["--target", &target])
         .arg("--target-dir")
         .arg(repo.join("target/asan"))
+        .args(["--", "--skip", FULL_STACK])
         .current_dir(repo)
         // Tests leak what must live as long as the process, as statics do outside of tests.
         .env("ASAN_OPTIONS", "detect_leaks=0")
