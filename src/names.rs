@@ -29,7 +29,7 @@ pub const SECTION_BOUNDARIES: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 /// Declares the instruments: constant, kind, name, unit, attributes, description.
 macro_rules! instruments {
     ($($(#[$doc:meta])* $constant:ident = $kind:ident $name:literal, $unit:literal, [$($attribute:ident),*], $description:literal;)*) => {
-        $($(#[$doc])* pub const $constant: Instrument = Instrument {
+        $(#[doc = concat!("`", $name, "`.")] $(#[$doc])* pub const $constant: Instrument = Instrument {
             name: $name,
             kind: Kind::$kind,
             unit: $unit,
@@ -43,197 +43,136 @@ macro_rules! instruments {
 }
 
 instruments! {
-    /// `http.server.request.duration`. With [`HTTP_BOUNDARIES`].
+    /// With [`HTTP_BOUNDARIES`].
     HTTP_SERVER_REQUEST_DURATION = Histogram "http.server.request.duration", "s",
         [HTTP_REQUEST_METHOD, URL_SCHEME, NETWORK_PROTOCOL_VERSION, HTTP_ROUTE, HTTP_RESPONSE_STATUS_CODE, ERROR_TYPE],
         "Duration of HTTP server requests";
-    /// `http.server.active_requests`.
     HTTP_SERVER_ACTIVE_REQUESTS = UpDownCounter "http.server.active_requests", "{request}",
         [HTTP_REQUEST_METHOD, URL_SCHEME],
         "HTTP server requests in flight";
-    /// `section.duration`. With [`SECTION_BOUNDARIES`].
+    /// With [`SECTION_BOUNDARIES`].
     SECTION_DURATION = Histogram "section.duration", "s", [SECTION], "Duration of one phase of the work";
-    /// `work.loop.iterations`.
     WORK_LOOP_ITERATIONS = Counter "work.loop.iterations", "{iteration}",
         [],
         "Iterations of the checksum loop that were run";
-    /// `db.client.operation.duration`. With [`DB_BOUNDARIES`].
+    /// With [`DB_BOUNDARIES`].
     DB_CLIENT_OPERATION_DURATION = Histogram "db.client.operation.duration", "s",
         [DB_SYSTEM_NAME, DB_OPERATION_NAME, DB_COLLECTION_NAME, DB_QUERY_SUMMARY, ERROR_TYPE],
         "Duration of database client operations";
-    /// `app.tasks.current`.
     APP_TASKS_CURRENT = Gauge "app.tasks.current", "{task}", [], "Workers of the ramp that run now";
-    /// `app.tasks.created`.
     APP_TASKS_CREATED = Counter "app.tasks.created", "{task}", [], "Workers that the ramp has started";
-    /// `app.phase`.
     APP_PHASE = Gauge "app.phase", "{phase}", [PHASE], "1 for the phase that the ramp is in, 0 for the other";
-    /// `app.scaling.rate`.
     APP_SCALING_RATE = Gauge "app.scaling.rate", "{task}",
         [],
         "Change of the number of workers that the ramp aims at, per tick";
-    /// `worker.active.tasks`.
     WORKER_ACTIVE_TASKS = Gauge "worker.active.tasks", "{task}", [WORKER_TYPE], "Tasks of the worker that are alive";
-    /// `worker.allocated.memory`.
     WORKER_ALLOCATED_MEMORY = Gauge "worker.allocated.memory", "By",
         [WORKER_TYPE],
         "Memory that the worker has allocated and not freed";
-    /// `worker.allocations`.
     WORKER_ALLOCATIONS = Counter "worker.allocations", "By", [WORKER_TYPE], "Memory that the worker has ever allocated";
-    /// `worker.allocator.purges`.
     WORKER_ALLOCATOR_PURGES = Counter "worker.allocator.purges", "{purge}",
         [WORKER_TYPE],
         "Times that the allocator gave pages back";
-    /// `worker.tasks.processed`.
     WORKER_TASKS_PROCESSED = Counter "worker.tasks.processed", "{task}",
         [WORKER_TYPE, OPERATION],
         "Tasks that the worker has processed";
-    /// `worker.tasks.in_queue`.
     WORKER_TASKS_IN_QUEUE = Gauge "worker.tasks.in_queue", "{task}",
         [WORKER_TYPE],
         "Tasks that wait in the queue of the worker";
-    /// `worker.task.processing.duration`. With [`SECTION_BOUNDARIES`].
+    /// With [`SECTION_BOUNDARIES`].
     WORKER_TASK_PROCESSING_DURATION = Histogram "worker.task.processing.duration", "s",
         [WORKER_TYPE, OPERATION],
         "Duration of one task of the worker";
-    /// `worker.task.errors`.
     WORKER_TASK_ERRORS = Counter "worker.task.errors", "{error}",
         [WORKER_TYPE, OPERATION, ERROR_TYPE],
         "Tasks of the worker that failed";
-    /// `app.heap.alloc`.
     APP_HEAP_ALLOC = Gauge "app.heap.alloc", "By", [], "Memory that is allocated on the heap";
-    /// `app.heap.objects`.
     APP_HEAP_OBJECTS = Gauge "app.heap.objects", "{object}", [], "Objects that are allocated on the heap";
-    /// `app.open.files`.
     APP_OPEN_FILES = Gauge "app.open.files", "{file}", [], "Files that are open";
-    /// `app.open.connections`.
     APP_OPEN_CONNECTIONS = Gauge "app.open.connections", "{connection}", [], "Connections that are open";
-    /// `app.db.pool.active`.
     APP_DB_POOL_ACTIVE = Gauge "app.db.pool.active", "{connection}",
         [],
         "Connections of the database pool that are in use";
-    /// `app.db.pool.idle`.
     APP_DB_POOL_IDLE = Gauge "app.db.pool.idle", "{connection}", [], "Connections of the database pool that are free";
-    /// `app.queue.depth`.
     APP_QUEUE_DEPTH = Gauge "app.queue.depth", "{task}", [], "Tasks that wait in the queue";
-    /// `app.queue.capacity`.
     APP_QUEUE_CAPACITY = Gauge "app.queue.capacity", "{task}", [], "Tasks that the queue can hold";
-    /// `app.tasks.rejected`.
     APP_TASKS_REJECTED = Counter "app.tasks.rejected", "{task}",
         [],
         "Tasks that were turned away because the queue was full";
-    /// `tokio.tasks.alive`.
     TOKIO_TASKS_ALIVE = Gauge "tokio.tasks.alive", "{task}", [], "Tasks of the runtime that are alive";
-    /// `tokio.tasks.by_name`.
     TOKIO_TASKS_BY_NAME = Gauge "tokio.tasks.by_name", "{task}", [NAME], "Tasks that are alive by name";
-    /// `tokio.workers`.
     TOKIO_WORKERS = Gauge "tokio.workers", "{thread}", [], "Threads of the runtime that run tasks";
-    /// `tokio.worker.busy`.
     TOKIO_WORKER_BUSY = Counter "tokio.worker.busy", "s", [], "Time that the threads of the runtime were busy";
-    /// `tokio.worker.parks`.
     TOKIO_WORKER_PARKS = Counter "tokio.worker.parks", "{park}", [], "Times that a thread of the runtime went to sleep";
-    /// `tokio.global_queue.depth`.
     TOKIO_GLOBAL_QUEUE_DEPTH = Gauge "tokio.global_queue.depth", "{task}",
         [],
         "Tasks that wait in the queue of the whole runtime";
-    /// `jemalloc.allocated`.
     JEMALLOC_ALLOCATED = Gauge "jemalloc.allocated", "By", [], "Memory that the program has allocated";
-    /// `jemalloc.active`.
     JEMALLOC_ACTIVE = Gauge "jemalloc.active", "By", [], "Memory of pages that hold allocations";
-    /// `jemalloc.resident`.
     JEMALLOC_RESIDENT = Gauge "jemalloc.resident", "By", [], "Memory of the allocator that is resident";
-    /// `jemalloc.mapped`.
     JEMALLOC_MAPPED = Gauge "jemalloc.mapped", "By", [], "Memory of the extents that the allocator has mapped";
-    /// `jemalloc.retained`.
     JEMALLOC_RETAINED = Gauge "jemalloc.retained", "By", [], "Memory that the allocator keeps reserved";
-    /// `jemalloc.metadata`.
     JEMALLOC_METADATA = Gauge "jemalloc.metadata", "By", [], "Memory of the allocator itself";
-    /// `jemalloc.allocations`.
     JEMALLOC_ALLOCATIONS = Counter "jemalloc.allocations", "By",
         [],
         "Memory that was allocated since sampling began, estimated from samples";
-    /// `jemalloc.mallocs`.
     JEMALLOC_MALLOCS = Counter "jemalloc.mallocs", "{object}",
         [],
         "Pieces of memory that were allocated since sampling began, estimated from samples";
-    /// `jemalloc.frees`.
     JEMALLOC_FREES = Counter "jemalloc.frees", "{object}",
         [],
         "Pieces of memory that were freed since sampling began, estimated from samples";
-    /// `jemalloc.purges`.
     JEMALLOC_PURGES = Counter "jemalloc.purges", "{purge}", [], "Times that the allocator gave pages back";
-    /// `process.cpu.time`.
     PROCESS_CPU_TIME = Counter "process.cpu.time", "s", [CPU_MODE], "CPU time of the process by mode";
-    /// `process.memory.usage`.
     PROCESS_MEMORY_USAGE = UpDownCounter "process.memory.usage", "By", [], "Resident memory of the process";
-    /// `process.memory.virtual`.
     PROCESS_MEMORY_VIRTUAL = UpDownCounter "process.memory.virtual", "By", [], "Virtual memory of the process";
-    /// `process.thread.count`.
     PROCESS_THREAD_COUNT = UpDownCounter "process.thread.count", "{thread}", [], "Threads of the process";
-    /// `process.unix.file_descriptor.count`.
     PROCESS_FD_COUNT = UpDownCounter "process.unix.file_descriptor.count", "{file_descriptor}",
         [],
         "Open file descriptors of the process";
-    /// `process.unix.file_descriptor.limit`.
     PROCESS_FD_LIMIT = Gauge "process.unix.file_descriptor.limit", "{file_descriptor}",
         [],
         "Soft limit of open file descriptors";
-    /// `process.start_time`.
     PROCESS_START_TIME = Gauge "process.start_time", "s", [], "Start of the process in seconds since the Unix epoch";
-    /// `process.uptime`.
     PROCESS_UPTIME = Gauge "process.uptime", "s", [], "Time since the process started";
-    /// `websocket.connections.active`.
     WEBSOCKET_CONNECTIONS_ACTIVE = UpDownCounter "websocket.connections.active", "{connection}",
         [],
         "WebSocket connections that are open";
-    /// `websocket.sessions.active`.
     WEBSOCKET_SESSIONS_ACTIVE = UpDownCounter "websocket.sessions.active", "{session}", [], "Game sessions that are open";
-    /// `websocket.messages.sent`.
     WEBSOCKET_MESSAGES_SENT = Counter "websocket.messages.sent", "{message}",
         [KIND],
         "WebSocket messages that were sent";
-    /// `websocket.messages.received`.
     WEBSOCKET_MESSAGES_RECEIVED = Counter "websocket.messages.received", "{message}",
         [KIND],
         "WebSocket messages that were received";
-    /// `websocket.bytes.sent`.
     WEBSOCKET_BYTES_SENT = Counter "websocket.bytes.sent", "By",
         [KIND],
         "Payload of the WebSocket messages that were sent";
-    /// `websocket.bytes.received`.
     WEBSOCKET_BYTES_RECEIVED = Counter "websocket.bytes.received", "By",
         [KIND],
         "Payload of the WebSocket messages that were received";
-    /// `websocket.broadcasts`.
     WEBSOCKET_BROADCASTS = Counter "websocket.broadcasts", "{broadcast}", [KIND], "Messages that went to a whole room";
-    /// `websocket.message.processing.duration`. With [`SECTION_BOUNDARIES`].
+    /// With [`SECTION_BOUNDARIES`].
     WEBSOCKET_PROCESSING_DURATION = Histogram "websocket.message.processing.duration", "s",
         [KIND],
         "Duration of handling one message";
-    /// `websocket.errors`.
     WEBSOCKET_ERRORS = Counter "websocket.errors", "{error}", [KIND], "Messages that could not be handled";
-    /// `websocket.connection.errors`.
     WEBSOCKET_CONNECTION_ERRORS = Counter "websocket.connection.errors", "{error}",
         [KIND],
         "Connections that ended with an error";
-    /// `profiler.samples`.
     PROFILER_SAMPLES = Counter "profiler.samples", "{sample}", [], "CPU samples that the profiler has taken";
-    /// `profiler.samples.lost`.
     PROFILER_SAMPLES_LOST = Counter "profiler.samples.lost", "{sample}",
         [],
         "CPU samples that the profiler had no room for";
-    /// `profiler.recorder.bytes`.
     PROFILER_RECORDER_BYTES = Gauge "profiler.recorder.bytes", "By",
         [],
         "Memory of the samples that the recorder keeps";
-    /// `profiler.profiles`.
     PROFILER_PROFILES = Counter "profiler.profiles", "{profile}", [KIND], "Profiles that were given away by kind";
-    /// `profiler.refused`.
     PROFILER_REFUSED = Counter "profiler.refused", "{request}",
         [REASON],
         "Requests for diagnostics that were refused by reason";
-    /// `scenario.active`.
     SCENARIO_ACTIVE = Gauge "scenario.active", "{scenario}", [SCENARIO], "1 while the scenario runs";
-    /// `verify.exemplars`. Of `phaselab verify --watch` and not of the service.
+    /// Of `phaselab verify --watch` and not of the service.
     VERIFY_EXEMPLARS = Gauge "verify.exemplars", "{exemplar}",
         [RESULT],
         "Exemplars of the last round of questions by result";

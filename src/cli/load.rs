@@ -146,21 +146,27 @@ fn print(summary: &Summary, json: bool) {
 /// Sends until the profile's end or the first signal; a second signal does not wait for answers any more.
 async fn send(run: &Arc<Run>) -> Result<Duration, RunError> {
     let begin = std::time::Instant::now();
-    let (first, stop) = tokio::sync::oneshot::channel::<()>();
-    let signals = async move {
+    let (stop, second) = signals();
+    tokio::select! {
+        sent = run.send(stop) => sent,
+        () = second => Ok(begin.elapsed()),
+    }
+}
+
+/// The first signal, and the one after it; the first is only noticed while somebody waits for the second.
+fn signals() -> (impl Future<Output = ()>, impl Future<Output = ()>) {
+    let (told, first) = tokio::sync::oneshot::channel::<()>();
+    let second = async move {
         signal().await;
         // The receiver may be gone because the run has ended.
-        let _ = first.send(());
+        let _ = told.send(());
         signal().await;
     };
     // Without a signal the sender is only dropped when the run has ended.
-    let stop = async {
-        let _ = stop.await;
+    let first = async {
+        let _ = first.await;
     };
-    tokio::select! {
-        sent = run.send(stop) => sent,
-        () = signals => Ok(begin.elapsed()),
-    }
+    (first, second)
 }
 
 /// Resolves with a signal; never, where the system does not let the process listen.

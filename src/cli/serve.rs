@@ -63,26 +63,13 @@ pub(super) async fn configured(
 }
 
 async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(), StartError> {
-    let listen = |source| StartError::Listen { variable: "PHASELAB_LISTEN", address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    let private = config.diagnostics.as_ref().map(|to| Ok((bind_private(to.listen)?, to))).transpose()?;
-    let signals = Signals::new().map_err(|source| StartError::Setup { what: "the signal handlers", source })?;
-    let (telemetry, guard) = telemetry::start(config)?;
-    telemetry::logs::install(config, telemetry.tracer.clone())?;
-    // Dropped last, when nobody asks any more.
-    let (profiler, _profiling) = private.is_some().then(|| start_profiler(&config.profiler)).unzip();
-    warn(ignored, broken);
+    let Started { listener, address, signals, telemetry, guard, private, profiling: _profiling } =
+        Started::new(config, ignored, broken).await?;
     let workload = Workload::new(config, &telemetry.instruments);
     let lab = Lab::new(workload.clone(), &telemetry.instruments);
     let scenarios = Scenarios::new(lab, &telemetry.instruments, Handle::current());
-    let diagnostics = match (private, profiler) {
-        (Some((listener, to)), Some(profiler)) => {
-            let sources = Sources::new(profiler).with_scenarios(scenarios.clone());
-            Some(start_diagnostics(listener, config, to, &telemetry, sources)?)
-        }
-        _ => None,
-    };
+    let with_scenarios = |sources: Sources| sources.with_scenarios(scenarios.clone());
+    let diagnostics = private.map(|private| private.start(config, &telemetry, with_scenarios)).transpose()?;
     tracing::info!(%address, url = format!("http://{address}/"), "listening");
 
     let stopping = async {
@@ -97,8 +84,65 @@ async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(),
     Ok(())
 }
 
+/// What every process needs before its own work.
+pub(super) struct Started<'a> {
+    pub(super) listener: TcpListener,
+    pub(super) address: SocketAddr,
+    pub(super) signals: Signals,
+    pub(super) telemetry: Telemetry,
+    pub(super) guard: Guard,
+    pub(super) private: Option<Private<'a>>,
+    /// To be dropped last, when nobody asks any more.
+    pub(super) profiling: Option<ProfilerGuard>,
+}
+
+impl<'a> Started<'a> {
+    /// Binds both addresses, then starts telemetry and profiler, and says what of the configuration does not hold.
+    pub(super) async fn new(config: &'a Config, ignored: &Faults, broken: &[Rule]) -> Result<Self, StartError> {
+        let listen = |source| StartError::Listen { variable: "PHASELAB_LISTEN", address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let private = config.diagnostics.as_ref().map(|to| Ok((bind_private(to.listen)?, to))).transpose()?;
+        let signals = Signals::new().map_err(|source| StartError::Setup { what: "the signal handlers", source })?;
+        let (telemetry, guard) = telemetry::start(config)?;
+        telemetry::logs::install(config, telemetry.tracer.clone())?;
+        let (private, profiling) = private
+            .map(|(listener, to)| {
+                let (profiler, profiling) = start_profiler(&config.profiler);
+                (Private { listener, to, profiler }, profiling)
+            })
+            .unzip();
+        warn(ignored, broken);
+        Ok(Self { listener, address, signals, telemetry, guard, private, profiling: profiling.flatten() })
+    }
+}
+
+/// What the diagnostics are started with.
+pub(super) struct Private<'a> {
+    listener: std::net::TcpListener,
+    to: &'a config::Diagnostics,
+    profiler: Result<Profiler, Arc<str>>,
+}
+
+impl Private<'_> {
+    /// Starts them, with what `extend` adds to the profiles.
+    pub(super) fn start(
+        self,
+        config: &Config,
+        telemetry: &Telemetry,
+        extend: impl FnOnce(Sources) -> Sources,
+    ) -> Result<Diagnostics, StartError> {
+        let failed = |source| StartError::Setup { what: "the diagnostics server", source };
+        let address = self.listener.local_addr().map_err(failed)?;
+        let sources = extend(Sources::new(self.profiler));
+        let diagnostics = Diagnostics::start(self.listener, config, self.to, telemetry, sources).map_err(failed)?;
+        tracing::info!(%address, url = format!("http://{address}/debug/pprof/"), "diagnostics are listening");
+        Ok(diagnostics)
+    }
+}
+
 /// Says what of the configuration does not hold.
-pub(super) fn warn(ignored: &Faults, broken: &[Rule]) {
+fn warn(ignored: &Faults, broken: &[Rule]) {
     for fault in &ignored.0 {
         tracing::warn!(%fault, "a variable is ignored");
     }
@@ -133,7 +177,7 @@ pub(super) async fn stop(diagnostics: Option<Diagnostics>, guard: Guard, limit: 
 }
 
 /// Bound before anything starts, so that a taken port is known at once.
-pub(super) fn bind_private(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+fn bind_private(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
     std::net::TcpListener::bind(address).map_err(|source| StartError::Listen {
         variable: "PHASELAB_DIAGNOSTICS_LISTEN (or to off)",
         address,
@@ -142,7 +186,7 @@ pub(super) fn bind_private(address: SocketAddr) -> Result<std::net::TcpListener,
 }
 
 /// Starts the profiler, or says why there is none: the service does its work all the same.
-pub(super) fn start_profiler(settings: &ProfilerSettings) -> (Result<Profiler, Arc<str>>, Option<ProfilerGuard>) {
+fn start_profiler(settings: &ProfilerSettings) -> (Result<Profiler, Arc<str>>, Option<ProfilerGuard>) {
     let builder = Profiler::builder()
         .with_recorder_hz(settings.hz)
         .with_recorder_window(settings.window)
@@ -157,20 +201,6 @@ pub(super) fn start_profiler(settings: &ProfilerSettings) -> (Result<Profiler, A
     }
 }
 
-pub(super) fn start_diagnostics(
-    listener: std::net::TcpListener,
-    config: &Config,
-    to: &config::Diagnostics,
-    telemetry: &Telemetry,
-    sources: Sources,
-) -> Result<Diagnostics, StartError> {
-    let failed = |source| StartError::Setup { what: "the diagnostics server", source };
-    let address = listener.local_addr().map_err(failed)?;
-    let diagnostics = Diagnostics::start(listener, config, to, telemetry, sources).map_err(failed)?;
-    tracing::info!(%address, url = format!("http://{address}/debug/pprof/"), "diagnostics are listening");
-    Ok(diagnostics)
-}
-
 /// The signals that stop the service.
 pub(super) struct Signals {
     terminate: Signal,
@@ -178,7 +208,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn new() -> std::io::Result<Self> {
+    fn new() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 

@@ -4,16 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use span_profiler::tasks::spawn_named;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::ConfigArgs;
-use super::serve::{self, Signals};
+use super::serve::{self, Started};
 use crate::config::{Config, Faults, Flag, Role, Rule, WorkerKind};
-use crate::diagnostics::Sources;
 use crate::error::StartError;
 use crate::http;
-use crate::telemetry;
 use crate::workload::workers::{self, Plan, Summary};
 
 /// Works on tasks that come through a bounded queue; all of them once, evenly over the duration.
@@ -60,24 +57,11 @@ pub async fn run(args: WorkerArgs) -> ExitCode {
 }
 
 async fn work(kind: WorkerKind, config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(), StartError> {
-    let listen = |source| StartError::Listen { variable: "PHASELAB_LISTEN", address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    let private = config.diagnostics.as_ref().map(|to| Ok((serve::bind_private(to.listen)?, to))).transpose()?;
-    let signals = Signals::new().map_err(|source| StartError::Setup { what: "the signal handlers", source })?;
-    let (telemetry, guard) = telemetry::start(config)?;
-    telemetry::logs::install(config, telemetry.tracer.clone())?;
-    // Dropped last, when nobody asks any more.
-    let (profiler, _profiling) = private.is_some().then(|| serve::start_profiler(&config.profiler)).unzip();
+    let Started { listener, address, signals, telemetry, guard, private, profiling: _profiling } =
+        Started::new(config, ignored, broken).await?;
     // The diagnostics start it otherwise. Without jemalloc there is nothing to count.
     let _sampling = private.is_none().then(|| span_profiler::heap::start().ok());
-    serve::warn(ignored, broken);
-    let diagnostics = match (private, profiler) {
-        (Some((listener, to)), Some(profiler)) => {
-            Some(serve::start_diagnostics(listener, config, to, &telemetry, Sources::new(profiler))?)
-        }
-        _ => None,
-    };
+    let diagnostics = private.map(|private| private.start(config, &telemetry, |sources| sources)).transpose()?;
     let plan = Plan::new(kind, &config.worker);
     let Plan { tasks, workers, duration, .. } = plan;
     let url = format!("http://{address}/metrics");

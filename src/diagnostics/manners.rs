@@ -43,7 +43,7 @@ pub(super) async fn manners(State(app): State<Arc<App>>, request: Request, next:
     };
     if let Some(problem) = response.extensions().get::<Arc<Problem>>().map(Arc::clone) {
         if is_refusal(problem.kind()) {
-            app.counts.refused(problem.kind());
+            app.counts.refused(problem.kind().error_type());
         }
         if go {
             as_go_reads(&mut response, &problem);

@@ -212,7 +212,7 @@ fn span_table(spans: &Spans) -> Markup {
                 td.n.extra { (row.samples) }
                 td { @if row.name.is_empty() {
                     // Nothing selects what is in no span.
-                    (link(&format!("profile?since={}&format=svg", spans.since), "flame graph of everything"))
+                    (link(&format!("profile?since={}&format=svg", spans.since), "everything"))
                 } @else {
                     a href=(of_span(&spans.since, &row.name, "svg")) { "flame graph" } " "
                     a href=(of_span(&spans.since, &row.name, "json")) { "top" }

@@ -2,7 +2,7 @@
 //! allocator, as some tests do, there are none, and counts of allocations only where the
 //! heap profiler takes samples.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use span_profiler::heap::{AllocatorStats, Totals};
@@ -16,25 +16,20 @@ const SHARED_FOR: Duration = Duration::from_millis(100);
 /// One number of a reading.
 type Value = fn(AllocatorStats) -> u64;
 
-/// The last reading. A failed one leaves a gap in the series, never a zero.
-#[derive(Debug, Default)]
-struct Readings {
-    last: Mutex<Option<(Instant, AllocatorStats)>>,
-}
+/// The last reading, of the one allocator of the process.
+static LAST: Mutex<Option<(Instant, AllocatorStats)>> = Mutex::new(None);
 
-impl Readings {
-    fn stats(&self) -> Option<AllocatorStats> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_ref().is_none_or(|(read, _)| read.elapsed() > SHARED_FOR) {
-            *last = AllocatorStats::read().ok().map(|stats| (Instant::now(), stats));
-        }
-        last.as_ref().map(|(_, stats)| *stats)
+/// What the allocator says now. A failed reading leaves a gap in the series, never a zero.
+pub(super) fn stats() -> Option<AllocatorStats> {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.as_ref().is_none_or(|(read, _)| read.elapsed() > SHARED_FOR) {
+        *last = AllocatorStats::read().ok().map(|stats| (Instant::now(), stats));
     }
+    last.as_ref().map(|(_, stats)| *stats)
 }
 
 /// Registers all `jemalloc.*` and `app.heap.*` instruments.
 pub(super) fn register(instruments: &Instruments) {
-    let readings = Arc::new(Readings::default());
     let gauges: [(_, Value); 8] = [
         (names::JEMALLOC_ALLOCATED, |stats| stats.allocated),
         (names::JEMALLOC_ACTIVE, |stats| stats.active),
@@ -46,15 +41,14 @@ pub(super) fn register(instruments: &Instruments) {
         (names::APP_HEAP_OBJECTS, |stats| stats.objects),
     ];
     for (instrument, value) in gauges {
-        let readings = Arc::clone(&readings);
         instruments.observe_gauge(instrument, move |gauge| {
-            if let Some(value) = readings.stats().and_then(|stats| i64::try_from(value(stats)).ok()) {
+            if let Some(value) = stats().and_then(|stats| i64::try_from(value(stats)).ok()) {
                 gauge.observe(value, &[]);
             }
         });
     }
-    instruments.observe_counter(names::JEMALLOC_PURGES, move |counter| {
-        if let Some(stats) = readings.stats() {
+    instruments.observe_counter(names::JEMALLOC_PURGES, |counter| {
+        if let Some(stats) = stats() {
             counter.observe(stats.purges, &[]);
         }
     });

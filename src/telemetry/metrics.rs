@@ -13,7 +13,6 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use otel_exemplars::{BoundCounter, BoundHistogram, Counter, ExemplarMeter, Exemplars, Exposition, Histogram};
 
 use super::export::{Discard, ExportHealth, Signal, Watched};
-use super::profiler::{self, Reading};
 use super::telemetry_error;
 use super::traces::{channel, headers, http_client, metadata};
 use super::websocket::Websocket;
@@ -116,11 +115,6 @@ impl Instruments {
     #[must_use]
     pub fn section(&self, section: Section) -> &BoundHistogram {
         &self.sections[section as usize]
-    }
-
-    /// Registers the instruments of the profiler; `reading` is asked when metrics are collected.
-    pub fn observe_profiler(&self, reading: impl Fn() -> Reading + Clone + Send + Sync + 'static) {
-        profiler::observe(self.meter(), reading);
     }
 
     /// The meter of instruments with exemplars.

@@ -1,10 +1,9 @@
 //! The instruments of the profiler and of the server that gives its profiles away.
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Meter};
+use opentelemetry::metrics::Counter;
 
 use super::Instruments;
-use crate::http::problem::Kind;
 use crate::names::{self, Instrument, attribute};
 
 /// What the profiler has counted so far.
@@ -41,35 +40,27 @@ impl ProfilerCounts {
         self.profiles.add(1, &[KeyValue::new(attribute::KIND, kind)]);
     }
 
-    /// A client was turned away.
-    pub fn refused(&self, kind: Kind) {
-        self.refused.add(1, &[KeyValue::new(attribute::REASON, kind.error_type())]);
+    /// A client was turned away, for a reason out of a closed set.
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.add(1, &[KeyValue::new(attribute::REASON, reason)]);
     }
 }
 
-/// Registers what is read when metrics are collected.
-pub(super) fn observe(meter: &Meter, reading: impl Fn() -> Reading + Clone + Send + Sync + 'static) {
-    for (instrument, value) in [
-        (names::PROFILER_SAMPLES, (|reading| reading.samples) as fn(Reading) -> u64),
-        (names::PROFILER_SAMPLES_LOST, |reading| reading.lost),
-    ] {
-        let reading = reading.clone();
-        let _observed = meter
-            .u64_observable_counter(instrument.name)
-            .with_unit(instrument.unit)
-            .with_description(instrument.description)
-            .with_callback(move |observer| observer.observe(value(reading()), &[]))
-            .build();
-    }
-    let instrument = names::PROFILER_RECORDER_BYTES;
-    let _observed = meter
-        .u64_observable_gauge(instrument.name)
-        .with_unit(instrument.unit)
-        .with_description(instrument.description)
-        .with_callback(move |observer| {
-            if let Some(bytes) = reading().recorder_bytes {
-                observer.observe(bytes as u64, &[]);
+impl Instruments {
+    /// Registers the instruments of the profiler; `reading` is asked when metrics are collected.
+    pub fn observe_profiler(&self, reading: impl Fn() -> Reading + Clone + Send + Sync + 'static) {
+        let counters = [
+            (names::PROFILER_SAMPLES, (|reading| reading.samples) as fn(Reading) -> u64),
+            (names::PROFILER_SAMPLES_LOST, |reading| reading.lost),
+        ];
+        for (instrument, value) in counters {
+            let reading = reading.clone();
+            self.observe_counter(instrument, move |counter| counter.observe(value(reading()), &[]));
+        }
+        self.observe_gauge(names::PROFILER_RECORDER_BYTES, move |gauge| {
+            if let Some(bytes) = reading().recorder_bytes.and_then(|bytes| i64::try_from(bytes).ok()) {
+                gauge.observe(bytes, &[]);
             }
-        })
-        .build();
+        });
+    }
 }

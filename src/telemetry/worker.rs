@@ -3,10 +3,10 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::AsyncInstrument;
 use otel_exemplars::{Counter, Histogram};
-use span_profiler::heap::{AllocatorStats, Totals};
+use span_profiler::heap::Totals;
 
-use super::Instruments;
 use super::metrics::{counter, histogram};
+use super::{Instruments, allocator};
 use crate::names::{self, Instrument, attribute};
 
 /// What tasks record with; bind with `worker_type` and `operation`.
@@ -28,13 +28,13 @@ impl WorkerInstruments {
         tasks: impl Fn() -> usize + Send + Sync + 'static,
         in_queue: impl Fn() -> usize + Send + Sync + 'static,
     ) -> Self {
-        let meter = Gauges { instruments, attributes: [KeyValue::new(attribute::WORKER_TYPE, worker_type)] };
-        meter.gauge(names::WORKER_ACTIVE_TASKS, move || u64::try_from(tasks()).ok());
-        meter.gauge(names::WORKER_TASKS_IN_QUEUE, move || u64::try_from(in_queue()).ok());
+        let observed = Observed { instruments, attributes: [KeyValue::new(attribute::WORKER_TYPE, worker_type)] };
+        observed.gauge(names::WORKER_ACTIVE_TASKS, move || i64::try_from(tasks()).ok());
+        observed.gauge(names::WORKER_TASKS_IN_QUEUE, move || i64::try_from(in_queue()).ok());
         // Without jemalloc, or without its samples, there are no series, rather than ones that say zero.
-        meter.gauge(names::WORKER_ALLOCATED_MEMORY, || Some(AllocatorStats::read().ok()?.allocated));
-        meter.counter(names::WORKER_ALLOCATIONS, || Some(Totals::read()?.bytes));
-        meter.counter(names::WORKER_ALLOCATOR_PURGES, || Some(AllocatorStats::read().ok()?.purges));
+        observed.gauge(names::WORKER_ALLOCATED_MEMORY, || i64::try_from(allocator::stats()?.allocated).ok());
+        observed.counter(names::WORKER_ALLOCATIONS, || Some(Totals::read()?.bytes));
+        observed.counter(names::WORKER_ALLOCATOR_PURGES, || Some(allocator::stats()?.purges));
         let meter = instruments.exemplar_meter();
         Self {
             processed: counter(meter, names::WORKER_TASKS_PROCESSED),
@@ -44,29 +44,25 @@ impl WorkerInstruments {
     }
 }
 
-/// Registers what is read when metrics are collected.
-struct Gauges<'a> {
+/// Registers what is read when metrics are collected, all of it with `worker_type`.
+struct Observed<'a> {
     instruments: &'a Instruments,
     attributes: [KeyValue; 1],
 }
 
-impl Gauges<'_> {
-    fn gauge(&self, instrument: Instrument, read: impl Fn() -> Option<u64> + Send + Sync + 'static) {
-        let builder = self.instruments.meter().u64_observable_gauge(instrument.name).with_unit(instrument.unit);
-        let builder = builder.with_description(instrument.description);
-        let _observed = builder.with_callback(self.callback(read)).build();
+impl Observed<'_> {
+    fn gauge(&self, instrument: Instrument, read: impl Fn() -> Option<i64> + Send + Sync + 'static) {
+        self.instruments.observe_gauge(instrument, self.reporting(read));
     }
 
     fn counter(&self, instrument: Instrument, read: impl Fn() -> Option<u64> + Send + Sync + 'static) {
-        let builder = self.instruments.meter().u64_observable_counter(instrument.name).with_unit(instrument.unit);
-        let builder = builder.with_description(instrument.description);
-        let _observed = builder.with_callback(self.callback(read)).build();
+        self.instruments.observe_counter(instrument, self.reporting(read));
     }
 
-    fn callback(
+    fn reporting<T>(
         &self,
-        read: impl Fn() -> Option<u64> + Send + Sync + 'static,
-    ) -> impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static {
+        read: impl Fn() -> Option<T> + Send + Sync + 'static,
+    ) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
         let attributes = self.attributes.clone();
         move |observer| {
             if let Some(value) = read() {

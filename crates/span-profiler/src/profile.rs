@@ -78,4 +78,16 @@ impl Profile {
     pub const TASK_SCHEDULED: u64 = 4;
     /// In place of the stack of a task that was idle and did not answer, or whose stack found no room.
     pub const TASK_SILENT: u64 = 5;
+
+    /// How one of these frames is called.
+    pub(crate) fn frame_without_code(address: u64) -> Option<&'static str> {
+        match address {
+            Self::TRUNCATED => Some("[truncated]"),
+            Self::OTHER => Some("[other]"),
+            Self::TASK_RUNNING => Some("[running]"),
+            Self::TASK_SCHEDULED => Some("[scheduled]"),
+            Self::TASK_SILENT => Some("[did not answer]"),
+            _ => None,
+        }
+    }
 }

@@ -184,14 +184,7 @@ impl Cache {
 
 /// Frames that stand for something else than code.
 fn synthetic(address: u64) -> Location {
-    let name = match address {
-        Profile::TRUNCATED => Arc::from("[truncated]"),
-        Profile::OTHER => Arc::from("[other]"),
-        Profile::TASK_RUNNING => Arc::from("[running]"),
-        Profile::TASK_SCHEDULED => Arc::from("[scheduled]"),
-        Profile::TASK_SILENT => Arc::from("[did not answer]"),
-        other => Arc::from(format!("[frame {other}]")),
-    };
+    let name = Profile::frame_without_code(address).map_or_else(|| format!("[frame {address}]").into(), Arc::from);
     let symbol = Arc::new(Symbol { name, file: Arc::from("") });
     Location { frames: Box::new([Frame { symbol, line: 0 }]), mapping: None }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use super::{LoadArgs, only, signal};
+use super::{LoadArgs, only, signals};
 use crate::error::{EXIT_FAILED, EXIT_USAGE};
 use crate::load::bots::Plan;
 use crate::load::bots::report::Report;
@@ -46,19 +46,10 @@ pub(super) async fn run(args: LoadArgs) -> ExitCode {
 
 /// Plays until the end or the first signal; a second signal does not wait for the players to leave.
 async fn play(run: &Run) -> Tales {
-    let (first, stop) = tokio::sync::oneshot::channel::<()>();
-    let signals = async move {
-        signal().await;
-        // The receiver may be gone because the game has ended.
-        let _ = first.send(());
-        signal().await;
-    };
-    let stop = async {
-        let _ = stop.await;
-    };
+    let (stop, second) = signals();
     tokio::select! {
         tales = run.play(stop) => tales,
-        () = signals => Tales::default(),
+        () = second => Tales::default(),
     }
 }
 

@@ -154,13 +154,8 @@ fn span(task: &Task) -> Option<String> {
 /// The functions of a stack, without those of the probe.
 fn named(stack: &[u64], frames: &dyn Fn(u64) -> Vec<String>) -> Vec<(u64, String)> {
     let names = stack.iter().flat_map(|address| {
-        let names = match *address {
-            Profile::TRUNCATED => vec!["[truncated]".to_owned()],
-            Profile::TASK_RUNNING => vec!["[running]".to_owned()],
-            Profile::TASK_SCHEDULED => vec!["[scheduled]".to_owned()],
-            Profile::TASK_SILENT => vec!["[did not answer]".to_owned()],
-            address => frames(address),
-        };
+        let names = Profile::frame_without_code(*address);
+        let names = names.map_or_else(|| frames(*address), |name| vec![name.to_owned()]);
         names.into_iter().map(|name| (*address, name))
     });
     let names: Vec<_> = names.collect();

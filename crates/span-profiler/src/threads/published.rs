@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::labels::Label;
 use crate::names::NameId;
+use crate::ring::{halves, whole};
 
 /// Attempts of a reader before it gives up: a writer needs some nanoseconds, but may lose its processor in between.
 const ATTEMPTS: usize = 64;
@@ -31,7 +32,7 @@ impl Published {
             Some(label) => {
                 let names = u64::from(label.name.0) << 32 | u64::from(label.root_name.0);
                 self.names.store(names, Ordering::Relaxed);
-                let [high, low] = halves(label.trace_id);
+                let (high, low) = halves(label.trace_id);
                 for (word, value) in self.ids.iter().zip([label.span_id, label.root_span_id, high, low]) {
                     word.store(value, Ordering::Relaxed);
                 }
@@ -54,18 +55,13 @@ impl Published {
                     root_name: half(names),
                     span_id,
                     root_span_id,
-                    trace_id: u128::from(high) << 64 | u128::from(low),
+                    trace_id: whole(high, low),
                 });
             }
             std::hint::spin_loop();
         }
         None
     }
-}
-
-fn halves(value: u128) -> [u64; 2] {
-    let half = |value: u128| u64::try_from(value & u128::from(u64::MAX)).unwrap_or_default();
-    [half(value >> 64), half(value)]
 }
 
 #[cfg(test)]
