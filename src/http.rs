@@ -102,7 +102,8 @@ pub async fn run(
         write_timeout: WRITE_TIMEOUT,
         stop: config.shutdown_timeout,
     };
-    // Connections that became WebSockets are none of the server's any more, so both are closed at the same time.
+    // Connections that became WebSockets are none of the server's any more, and the queue works on meanwhile: all three
+    // have the same time.
     let (told, stopping) = oneshot::channel();
     let shutdown = async {
         shutdown.await;
@@ -112,12 +113,10 @@ pub async fn run(
     let closing = async {
         // The sender is kept until then.
         let _ = stopping.await;
-        game.close(config.shutdown_timeout).await
+        tokio::join!(game.close(config.shutdown_timeout), workload.queue().close(config.shutdown_timeout))
     };
-    let (served, cut) =
+    let (served, (cut, _told)) =
         tokio::join!(server::serve(listener, router(app, config, telemetry), shutdown, bounds, |_, _| true), closing);
-    // What was accepted is done now, or it is said that it was not.
-    workload.queue().close(config.shutdown_timeout).await;
     opening.abort();
     workload.database().close().await;
     Served { cut: served.cut + cut }

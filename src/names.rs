@@ -89,7 +89,7 @@ instruments! {
     APP_HEAP_ALLOC = Gauge "app.heap.alloc", "By", [], "Memory that is allocated on the heap";
     APP_HEAP_OBJECTS = Gauge "app.heap.objects", "{object}", [], "Objects that are allocated on the heap";
     APP_OPEN_FILES = Gauge "app.open.files", "{file}", [], "Files that are open";
-    APP_OPEN_CONNECTIONS = Gauge "app.open.connections", "{connection}", [], "Connections that are open";
+    APP_OPEN_CONNECTIONS = Gauge "app.open.connections", "{connection}", [], "Sockets that are open, also those that listen";
     APP_DB_POOL_ACTIVE = Gauge "app.db.pool.active", "{connection}",
         [],
         "Connections of the database pool that are in use";

@@ -20,6 +20,7 @@ pub mod profiler;
 pub mod recent;
 pub mod resource;
 pub mod runtime;
+mod shared;
 pub mod traces;
 pub mod websocket;
 pub mod worker;

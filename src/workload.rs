@@ -151,8 +151,9 @@ impl Workload {
             // Entering the request's span makes it the parent, and sets its end behind that of the phases.
             root.in_scope(|| {
                 let loop_checksum = track.run(Section::CpuLoop, || {
-                    let checksum = cpu::checksum(loop_iterations, &stop).ok_or(Failure::Cancelled)?;
-                    iterations_counter.add(loop_iterations);
+                    let checksum = cpu::checksum(loop_iterations, &stop);
+                    iterations_counter.add(checksum.err().unwrap_or(loop_iterations));
+                    let checksum = checksum.map_err(|_done| Failure::Cancelled)?;
                     asked(Section::CpuLoop).map(|()| checksum)
                 })?;
                 let payload = track.run(Section::JsonEncode, || {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::private::{Failure, Private, read};
 use crate::config::percent;
-use crate::error::EXIT_USAGE;
+use crate::error::{EXIT_FAILED, EXIT_USAGE};
 
 /// Longer than any scenario takes to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,10 +120,15 @@ impl Action {
                 let url = private.address(&path(&name, &[])?)?;
                 let body = private.ask(Method::DELETE, &url, PATIENCE).await?;
                 let Shown { name, last_run, .. } = read(&url, "a scenario", &body)?;
-                Ok(match last_run {
-                    Some(LastRun { outcome, ended }) => format!("{name} does not run: {outcome} at {ended}\n"),
-                    None => format!("{name} does not run and never did\n"),
-                })
+                match last_run {
+                    Some(LastRun { outcome, ended }) if outcome == "failed" => {
+                        let why =
+                            format!("{name} failed at {ended}, so its tasks were dropped: the service's log says more");
+                        Err(Failure(EXIT_FAILED, why))
+                    }
+                    Some(LastRun { outcome, ended }) => Ok(format!("{name} does not run: {outcome} at {ended}\n")),
+                    None => Ok(format!("{name} does not run and never did\n")),
+                }
             }
         }
     }

@@ -163,17 +163,15 @@ pub(super) fn warn_cut(served: Served, config: &Config) {
     }
 }
 
-/// Stops what is around the work, in the order in which it is needed.
+/// Stops what is around the work, within the limit. The diagnostics go no sooner, so that a service that does not stop can
+/// be looked at.
 pub(super) async fn stop(diagnostics: Option<Diagnostics>, guard: Guard, limit: Duration) {
-    // Until here, so that a service that does not stop can be looked at.
-    if let Some(diagnostics) = diagnostics {
-        let stopped = tokio::task::spawn_blocking(|| diagnostics.stop()).await;
-        if let Err(error) = stopped.expect("stopping the diagnostics does not panic") {
-            tracing::warn!(%error, "the diagnostics have failed");
-        }
+    let diagnostics = tokio::task::spawn_blocking(|| diagnostics.map(Diagnostics::stop).transpose());
+    let telemetry = tokio::task::spawn_blocking(move || guard.stop(limit));
+    if let Err(error) = diagnostics.await.expect("stopping the diagnostics does not panic") {
+        tracing::warn!(%error, "the diagnostics have failed");
     }
-    let stopped = tokio::task::spawn_blocking(move || guard.stop(limit)).await;
-    stopped.expect("stopping the telemetry does not panic").log();
+    telemetry.await.expect("stopping the telemetry does not panic").log();
 }
 
 /// Bound before anything starts, so that a taken port is known at once.

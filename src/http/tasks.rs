@@ -50,9 +50,10 @@ pub(super) async fn submit(State(app): State<App>, RawQuery(query): RawQuery) ->
     let request = Context::map_current(|context| context.span().span_context().clone());
     let queue = app.workload.queue();
     let id = queue.submit(work, request).map_err(|rejected| match rejected {
-        Rejected::Full => {
+        Rejected::Full { empty_in } => {
             let detail = format!("{CAPACITY} tasks wait already, and this one was not accepted: send it again later");
-            Problem::new(Kind::QueueFull, detail)
+            // Whole seconds are all that the header knows.
+            Problem::new(Kind::QueueFull, detail).retry_after(empty_in.as_secs() + 1)
         }
         Rejected::Closed => Problem::new(Kind::NotReady, "the service is stopping, and this task was not accepted"),
     })?;

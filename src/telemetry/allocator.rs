@@ -2,30 +2,19 @@
 //! allocator, as some tests do, there are none, and counts of allocations only where the
 //! heap profiler takes samples.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use span_profiler::heap::{AllocatorStats, Totals};
 
 use super::Instruments;
+use super::shared::Shared;
 use crate::names;
-
-/// One collection asks all instruments; within this time they share one reading.
-const SHARED_FOR: Duration = Duration::from_millis(100);
 
 /// One number of a reading.
 type Value = fn(AllocatorStats) -> u64;
 
-/// The last reading, of the one allocator of the process.
-static LAST: Mutex<Option<(Instant, AllocatorStats)>> = Mutex::new(None);
-
-/// What the allocator says now. A failed reading leaves a gap in the series, never a zero.
+/// What the one allocator of the process says now.
 pub(super) fn stats() -> Option<AllocatorStats> {
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if last.as_ref().is_none_or(|(read, _)| read.elapsed() > SHARED_FOR) {
-        *last = AllocatorStats::read().ok().map(|stats| (Instant::now(), stats));
-    }
-    last.as_ref().map(|(_, stats)| *stats)
+    static STATS: Shared<AllocatorStats> = Shared::new();
+    STATS.get(|| AllocatorStats::read().ok())
 }
 
 /// Registers all `jemalloc.*` and `app.heap.*` instruments.

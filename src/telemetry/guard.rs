@@ -1,7 +1,7 @@
 //! Stops the pipelines, in the one order in which nothing is lost: spans first, because their acknowledgement frees the
 //! last exemplars, then metrics, which carry those exemplars away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -31,11 +31,13 @@ impl Guard {
         Self { tracers, meters, exemplars }
     }
 
-    /// Flushes and stops spans, then metrics; each may take `timeout`. Blocks: call it on a thread that may.
+    /// Flushes and stops spans, then metrics, both within `timeout`. Blocks: call it on a thread that may.
     #[must_use]
     pub fn stop(self, timeout: Duration) -> Stopped {
+        let started = Instant::now();
         let traces = self.tracers.and_then(|tracers| tracers.shutdown_with_timeout(timeout).err());
-        let metrics = self.meters.shutdown_with_timeout(timeout).err();
+        let left = timeout.saturating_sub(started.elapsed());
+        let metrics = self.meters.shutdown_with_timeout(left).err();
         Stopped {
             exemplars: self.exemplars.stats(),
             traces: traces.map(|error| error.to_string()),

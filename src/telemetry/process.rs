@@ -1,49 +1,33 @@
 //! The instruments of the process itself, read from `/proc` when metrics are collected.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use procfs::process::{FDTarget, LimitValue, Process, Stat};
 use procfs::{ProcResult, WithCurrentSystemInfo as _};
 
+use super::shared::Shared;
 use crate::names::{self, attribute};
 
-/// One collection asks several instruments; within this time they share one reading.
-const SHARED_FOR: Duration = Duration::from_millis(100);
-
-/// The last reading of `/proc/self/stat`. A failed reading leaves a gap in the series, never a zero.
-#[derive(Debug, Default)]
-struct Readings {
-    last: Mutex<Option<(Instant, Stat)>>,
-}
-
-impl Readings {
-    fn stat(&self) -> Option<Stat> {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.as_ref().is_none_or(|(read, _)| read.elapsed() > SHARED_FOR) {
-            *last = Process::myself().and_then(|process| process.stat()).ok().map(|stat| (Instant::now(), stat));
-        }
-        last.as_ref().map(|(_, stat)| stat.clone())
-    }
+/// `/proc/self/stat`.
+fn stat() -> Option<Stat> {
+    static STAT: Shared<Stat> = Shared::new();
+    STAT.get(|| Process::myself().and_then(|process| process.stat()).ok())
 }
 
 /// Registers all `process.*` instruments with `meter`.
 pub(super) fn register(meter: &Meter) {
-    let readings = Arc::new(Readings::default());
-    cpu(meter, Arc::clone(&readings));
-    up_down(meter, names::PROCESS_MEMORY_USAGE, Arc::clone(&readings), |stat| {
-        i64::try_from(stat.rss_bytes().get()).ok()
-    });
-    up_down(meter, names::PROCESS_MEMORY_VIRTUAL, Arc::clone(&readings), |stat| i64::try_from(stat.vsize).ok());
-    up_down(meter, names::PROCESS_THREAD_COUNT, readings, |stat| Some(stat.num_threads));
+    cpu(meter);
+    up_down(meter, names::PROCESS_MEMORY_USAGE, |stat| i64::try_from(stat.rss_bytes().get()).ok());
+    up_down(meter, names::PROCESS_MEMORY_VIRTUAL, |stat| i64::try_from(stat.vsize).ok());
+    up_down(meter, names::PROCESS_THREAD_COUNT, |stat| Some(stat.num_threads));
     descriptors(meter);
     opened(meter);
     times(meter);
 }
 
-fn cpu(meter: &Meter, readings: Arc<Readings>) {
+fn cpu(meter: &Meter) {
     let instrument = names::PROCESS_CPU_TIME;
     let modes = ["user", "system"].map(|mode| [KeyValue::new(attribute::CPU_MODE, mode)]);
     let _observed = meter
@@ -51,7 +35,7 @@ fn cpu(meter: &Meter, readings: Arc<Readings>) {
         .with_unit(instrument.unit)
         .with_description(instrument.description)
         .with_callback(move |observer| {
-            if let Some(stat) = readings.stat() {
+            if let Some(stat) = stat() {
                 for (ticks, mode) in [stat.utime, stat.stime].into_iter().zip(&modes) {
                     observer.observe(seconds(ticks), mode);
                 }
@@ -60,18 +44,13 @@ fn cpu(meter: &Meter, readings: Arc<Readings>) {
         .build();
 }
 
-fn up_down(
-    meter: &Meter,
-    instrument: names::Instrument,
-    readings: Arc<Readings>,
-    value: impl Fn(&Stat) -> Option<i64> + Send + Sync + 'static,
-) {
+fn up_down(meter: &Meter, instrument: names::Instrument, value: impl Fn(&Stat) -> Option<i64> + Send + Sync + 'static) {
     let _observed = meter
         .i64_observable_up_down_counter(instrument.name)
         .with_unit(instrument.unit)
         .with_description(instrument.description)
         .with_callback(move |observer| {
-            if let Some(value) = readings.stat().as_ref().and_then(&value) {
+            if let Some(value) = stat().as_ref().and_then(&value) {
                 observer.observe(value, &[]);
             }
         })
@@ -102,8 +81,20 @@ fn descriptors(meter: &Meter) {
         .build();
 }
 
-/// What descriptors lead to: files, and sockets.
-fn open_descriptors() -> ProcResult<(i64, i64)> {
+/// What descriptors lead to.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    files: i64,
+    sockets: i64,
+}
+
+/// What is open now: a link is read for each descriptor, so both instruments share it.
+fn open() -> Option<Open> {
+    static OPEN: Shared<Open> = Shared::new();
+    OPEN.get(|| read_open().ok())
+}
+
+fn read_open() -> ProcResult<Open> {
     let (mut files, mut sockets) = (0, 0);
     // One that another thread closes meanwhile is left out.
     for descriptor in Process::myself()?.fd()?.flatten() {
@@ -114,24 +105,24 @@ fn open_descriptors() -> ProcResult<(i64, i64)> {
             _ => {}
         }
     }
-    Ok((files, sockets))
+    Ok(Open { files, sockets })
 }
 
 fn opened(meter: &Meter) {
-    let one = |instrument: names::Instrument, which: fn((i64, i64)) -> i64| {
+    let one = |instrument: names::Instrument, which: fn(Open) -> i64| {
         let _observed = meter
             .i64_observable_gauge(instrument.name)
             .with_unit(instrument.unit)
             .with_description(instrument.description)
             .with_callback(move |observer| {
-                if let Ok(open) = open_descriptors() {
+                if let Some(open) = open() {
                     observer.observe(which(open), &[]);
                 }
             })
             .build();
     };
-    one(names::APP_OPEN_FILES, |(files, _)| files);
-    one(names::APP_OPEN_CONNECTIONS, |(_, sockets)| sockets);
+    one(names::APP_OPEN_FILES, |open| open.files);
+    one(names::APP_OPEN_CONNECTIONS, |open| open.sockets);
 }
 
 /// Descriptors that the process may still open; `None` where there is no limit or it is not known.
@@ -193,12 +184,12 @@ mod tests {
 
     #[test]
     fn the_process_can_be_read() {
-        let stat = Readings::default().stat().unwrap();
+        let stat = stat().unwrap();
         assert!(stat.rss_bytes().get() > 100_000 && stat.num_threads >= 1);
         assert!(descriptor_count().unwrap() >= 3);
         let _file = std::fs::File::open("/proc/self/exe").unwrap();
         let _socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let (files, sockets) = open_descriptors().unwrap();
+        let Open { files, sockets } = read_open().unwrap();
         assert!(files > 0 && sockets > 0, "{files} {sockets}");
         assert!(descriptor_limit().unwrap().is_none_or(|limit| limit >= 3));
     }

@@ -4,6 +4,7 @@
 //! accept it, make all tasks late, and end with the memory. Once accepted, a task is done exactly once.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ struct State {
     waiting: VecDeque<Job>,
     /// The tasks that are being done.
     running: Vec<u64>,
+    /// What all that wait will take together.
+    work: Duration,
     counts: Counts,
     /// Workers are started with the first task.
     started: bool,
@@ -60,7 +63,7 @@ struct Job {
     request: SpanContext,
 }
 
-/// What became of all tasks: `accepted` is `depth + running + processed`.
+/// What became of all tasks: `accepted` is `depth + running + processed + withdrawn`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Tasks that wait.
@@ -71,6 +74,8 @@ pub struct Counts {
     pub accepted: u64,
     /// Tasks that are done.
     pub processed: u64,
+    /// Tasks that were taken back by who sent them, before they began.
+    pub withdrawn: u64,
     /// Tasks that were turned away.
     pub rejected: u64,
 }
@@ -78,9 +83,12 @@ pub struct Counts {
 /// Why a task was turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
-    /// As many tasks wait as may.
+    /// As many tasks wait as may; after this time they will have been done.
     #[error("the queue is full")]
-    Full,
+    Full {
+        /// How long the workers take for all that wait.
+        empty_in: Duration,
+    },
     /// The service stops.
     #[error("the service is stopping")]
     Closed,
@@ -118,11 +126,13 @@ impl Queue {
         }
         if state.waiting.len() >= CAPACITY {
             state.counts.rejected += 1;
-            return Err(Rejected::Full);
+            return Err(Rejected::Full { empty_in: state.work.div_f64(WORKERS as f64) });
         }
         state.counts.accepted += 1;
         let id = state.counts.accepted;
-        state.waiting.push_back(Job { id, work: work.min(MAX_WORK), request });
+        let work = work.min(MAX_WORK);
+        state.waiting.push_back(Job { id, work, request });
+        state.work += work;
         self.0.idle.send_replace(false);
         if !std::mem::replace(&mut state.started, true) {
             for _ in 0..WORKERS {
@@ -141,10 +151,19 @@ impl Queue {
         Counts { depth: state.waiting.len(), running: state.running.len(), ..state.counts }
     }
 
-    /// Whether the task of this number does not wait any more.
-    #[must_use]
-    pub fn has_begun(&self, id: u64) -> bool {
-        self.lock().waiting.front().is_none_or(|next| id < next.id)
+    /// Takes back those of these tasks that have not begun.
+    pub fn withdraw(&self, ids: &[u64]) {
+        let mut state = self.lock();
+        let State { waiting, work, counts, .. } = &mut *state;
+        waiting.retain(|job| {
+            let stays = !ids.contains(&job.id);
+            if !stays {
+                *work -= job.work;
+                counts.withdrawn += 1;
+            }
+            stays
+        });
+        self.tell_idle(&state);
     }
 
     /// Lets no task in any more, and gives those that were let in this long. Returns how many are not done, which are
@@ -168,8 +187,9 @@ impl Queue {
 
     async fn work(self) {
         loop {
-            // Made before looking, so that a task that comes in between wakes it.
-            let came = self.0.came.notified();
+            // Wakes for each task that comes from here on: one that has not been polled may miss all but one of them.
+            let mut came = pin!(self.0.came.notified());
+            came.as_mut().enable();
             let Some(job) = self.take() else {
                 if self.lock().closed {
                     return;
@@ -187,6 +207,7 @@ impl Queue {
     fn take(&self) -> Option<Job> {
         let mut state = self.lock();
         let job = state.waiting.pop_front()?;
+        state.work -= job.work;
         state.running.push(job.id);
         Some(job)
     }
@@ -195,6 +216,10 @@ impl Queue {
         let mut state = self.lock();
         state.running.retain(|running| *running != id);
         state.counts.processed += 1;
+        self.tell_idle(&state);
+    }
+
+    fn tell_idle(&self, state: &State) {
         if state.running.is_empty() && state.waiting.is_empty() {
             self.0.idle.send_replace(true);
         }

@@ -132,6 +132,13 @@ impl Server {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
+    /// Lets the process open no more than this many descriptors.
+    pub(crate) fn limit_descriptors(&self, limit: u32) {
+        let pid = self.child.id().to_string();
+        let limit = format!("--nofile={limit}:{limit}");
+        assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+    }
+
     /// Waits for the end and reads all that was logged.
     pub(crate) fn wait(mut self) -> (ExitStatus, Log) {
         let status = self.child.wait().unwrap();

@@ -32,7 +32,8 @@ fn what_is_accepted_is_done_once_and_what_is_rejected_is_told() {
             assert!(accepted.insert(answer.json()["id"].as_i64().unwrap(), span).is_none());
         } else {
             answer.problem(429, "queue_full");
-            assert_eq!(answer.header("retry-after"), Some("1"));
+            // A hundred tasks of 0.3 s for four workers, in whole seconds.
+            assert_eq!(answer.header("retry-after"), Some("8"));
             rejected += 1;
         }
     }

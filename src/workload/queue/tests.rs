@@ -17,7 +17,7 @@ fn queue() -> (Queue, telemetry::Guard) {
 
 fn adds_up(counts: Counts, submitted: u64) {
     let inside = (counts.depth + counts.running) as u64;
-    assert_eq!(counts.accepted, inside + counts.processed, "{counts:?}");
+    assert_eq!(counts.accepted, inside + counts.processed + counts.withdrawn, "{counts:?}");
     assert_eq!(submitted, counts.accepted + counts.rejected, "{counts:?}");
     assert!(counts.depth <= CAPACITY && counts.running <= WORKERS, "{counts:?}");
 }
@@ -33,7 +33,8 @@ async fn at_twice_its_capacity_it_rejects_what_it_cannot_do() {
         match queue.submit(WORK, SpanContext::NONE) {
             Ok(id) => accepted.push(id),
             Err(error) => {
-                assert_eq!(error, Rejected::Full);
+                // A hundred tasks for four workers.
+                assert_eq!(error, Rejected::Full { empty_in: 25 * WORK });
                 rejected += 1;
             }
         }
@@ -56,11 +57,36 @@ async fn what_is_not_done_in_time_is_reported() {
         queue.submit(Duration::from_secs(2), SpanContext::NONE).unwrap();
     }
     sleep(Duration::from_secs(1)).await;
-    assert!(queue.has_begun(4) && !queue.has_begun(5));
     // Four end after 2 s and four after 4 s, and twelve are left.
     assert_eq!(queue.close(Duration::from_secs(4)).await, 12);
     assert_eq!(queue.submit(WORK, SpanContext::NONE), Err(Rejected::Closed));
     adds_up(queue.counts(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_back_is_not_done_and_the_others_are() {
+    let (queue, _guard) = queue();
+    let send = || queue.submit(WORK, SpanContext::NONE).unwrap();
+    let own: Vec<_> = (0..10).map(|_| (send(), send())).map(|(own, _)| own).collect();
+    sleep(WORK / 2).await;
+    // Four have begun, two of each sender.
+    queue.withdraw(&own);
+    adds_up(queue.counts(), 20);
+    assert_eq!((queue.counts().withdrawn, queue.counts().depth), (8, 8));
+    assert_eq!(queue.close(Duration::from_secs(60)).await, 0);
+    assert_eq!(queue.counts().processed, 12);
+    // Nothing is left that would still count for a sender who asks when to come again.
+    assert_eq!(queue.lock().work, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_is_idle_when_all_that_waits_was_taken_back() {
+    let (queue, _guard) = queue();
+    let id = queue.submit(WORK, SpanContext::NONE).unwrap();
+    // No worker has looked yet.
+    queue.withdraw(&[id]);
+    assert_eq!(queue.close(Duration::from_secs(60)).await, 0);
+    assert_eq!((queue.counts().processed, queue.counts().withdrawn), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]

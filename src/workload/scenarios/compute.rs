@@ -1,6 +1,6 @@
 //! Load without a use: a loop that keeps cores busy, and memory that is allocated to be thrown away.
 //!
-//! Both run on threads of their own and not on the workers of the runtime. Each piece of work is a short trace, so that
+//! Both run on threads for blocking work and not on the workers of the runtime. Each piece of work is a short trace, so that
 //! profiles know the span.
 
 use std::hint::black_box;
@@ -72,7 +72,7 @@ const CHURN: [Parameter; 3] = [
         about: "how large each allocation is",
         unit: Unit::Of("bytes"),
         default: 1_024,
-        min: 16,
+        min: 128,
         max: 1 << 20,
     },
     Parameter::DURATION,
@@ -87,7 +87,7 @@ pub(super) const ALLOCATION_CHURN: Scenario = Scenario {
 
 fn churn(Run { values, cancel, .. }: Run) -> Running {
     let (rate, size) = (values.get(&CHURN[0]), values.get(&CHURN[1]));
-    // At most some millions of allocations in a piece.
+    // At most 3.3 million allocations, which a core does in time.
     let count = ((rate << 20) * u64::try_from(PIECE.as_millis()).unwrap_or(u64::MAX) / 1_000 / size).max(1);
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     Box::pin(async move {

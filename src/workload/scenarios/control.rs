@@ -153,8 +153,11 @@ impl Scenarios {
     ///
     /// # Errors
     /// When it runs already, or the service stops.
+    ///
+    /// # Panics
+    /// With a scenario that is none of [`ALL`].
     pub fn start(&self, scenario: &'static Scenario, values: Values) -> Result<Status, Refused> {
-        let index = find(scenario.name).ok_or(Refused::Closed)?;
+        let index = find(scenario.name).expect("every scenario is one of all");
         let mut slots = self.lock();
         if slots.closed {
             return Err(Refused::Closed);

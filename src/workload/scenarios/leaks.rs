@@ -39,7 +39,8 @@ fn tasks(Run { values, cancel, .. }: Run) -> Running {
     })
 }
 
-const MEMORY: [Parameter; 3] = [pace::rate("MiB per second", 1, 64), pace::limit("MiB", 64, 512), DURATION];
+/// At the most, the container's limit leaves room for the rest of the service and for a profile of it.
+const MEMORY: [Parameter; 3] = [pace::rate("MiB per second", 1, 64), pace::limit("MiB", 64, 160), DURATION];
 
 pub(super) const MEMORY_LEAK: Scenario = Scenario {
     name: "memory-leak",
@@ -84,23 +85,46 @@ pub(super) const FILE_LEAK: Scenario =
 /// A file that every process can read: its own program.
 const FILE: &str = "/proc/self/exe";
 
+/// Half of the descriptors that were free when a leak began: they stay with the service, also while another leak runs.
+struct Reserve {
+    /// None where there is no limit.
+    descriptors: Option<u64>,
+    pieces: u64,
+}
+
+impl Reserve {
+    /// Pieces between two looks, each of which lists all descriptors; fewer than any reserve that matters.
+    const STRIDE: u64 = 16;
+
+    fn new() -> Self {
+        Self { descriptors: descriptors_left().map(|left| left / 2), pieces: 0 }
+    }
+
+    /// Whether the next piece would take of it.
+    fn is_reached(&mut self) -> bool {
+        let look = self.pieces.is_multiple_of(Self::STRIDE);
+        self.pieces += 1;
+        let left = || descriptors_left().unwrap_or(u64::MAX);
+        self.descriptors.is_some_and(|reserve| look && left() <= reserve + Self::STRIDE)
+    }
+}
+
 fn files(Run { values, cancel, .. }: Run) -> Running {
     Box::pin(async move {
         let mut leaked = Vec::new();
-        let mut pace = Pace::new(cancel, values.get(&FILES[0]), within_descriptors(values.get(&FILES[1])));
-        while pace.next().await {
+        let mut pace = Pace::new(cancel, values.get(&FILES[0]), values.get(&FILES[1]));
+        let mut reserve = Reserve::new();
+        while pace.next().await && !reserve.is_reached() {
             match File::open(FILE) {
                 Ok(file) => leaked.push(file),
-                Err(error) => tracing::warn!(%error, "a file that was to leak cannot be opened"),
+                Err(error) => {
+                    tracing::warn!(%error, "a file that was to leak cannot be opened: no more will");
+                    break;
+                }
             }
         }
         pace.hold().await;
     })
-}
-
-/// A limit that leaves half of the free descriptors to the service.
-fn within_descriptors(limit: u64) -> u64 {
-    descriptors_left().map_or(limit, |left| limit.min(left / 2))
 }
 
 /// All of them fit into the backlog of a listener.
@@ -132,12 +156,19 @@ fn connections(Run { values, cancel, .. }: Run) -> Running {
             Err(error) => return tracing::warn!(%error, "there is nothing that connections could be leaked to"),
         };
         let mut leaked = Vec::new();
-        let mut pace = Pace::new(cancel, values.get(&CONNECTIONS[0]), within_descriptors(values.get(&CONNECTIONS[1])));
-        while pace.next().await {
+        let mut pace = Pace::new(cancel, values.get(&CONNECTIONS[0]), values.get(&CONNECTIONS[1]));
+        let mut reserve = Reserve::new();
+        while pace.next().await && !reserve.is_reached() {
             match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(listener.0)).await {
                 Ok(Ok(connection)) => leaked.push(connection),
-                Ok(Err(error)) => tracing::warn!(%error, "a connection that was to leak cannot be opened"),
-                Err(_) => tracing::warn!("a connection that was to leak found no room in the kernel's backlog"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a connection that was to leak cannot be opened: no more will");
+                    break;
+                }
+                Err(_) => {
+                    tracing::warn!("a connection that was to leak found no room in the kernel's backlog: no more will");
+                    break;
+                }
             }
         }
         pace.hold().await;

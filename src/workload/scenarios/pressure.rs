@@ -1,5 +1,6 @@
 //! Too much for what there is: all connections of the database are taken, or more tasks come than the queue can do.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use opentelemetry::trace::SpanContext;
@@ -8,6 +9,7 @@ use super::pace::{self, Pace};
 use super::{Parameter, Run, Running, Scenario, Unit};
 use crate::error::chain;
 use crate::workload::db::CONNECTIONS;
+use crate::workload::queue::CAPACITY;
 
 const POOL: [Parameter; 2] = [
     Parameter {
@@ -28,6 +30,9 @@ pub(super) const POOL_EXHAUSTION: Scenario = Scenario {
     run: pool,
 };
 
+/// How soon a connection is asked for again after the database refused one, which it does at once.
+const AGAIN: Duration = Duration::from_millis(100);
+
 fn pool(Run { lab, values, mut cancel }: Run) -> Running {
     Box::pin(async move {
         let database = lab.workload.database();
@@ -38,11 +43,21 @@ fn pool(Run { lab, values, mut cancel }: Run) -> Running {
         let before = pool.size() as usize;
         let wanted = values.get(&POOL[0]).min(pool.options().get_max_connections().into());
         let mut held = Vec::new();
+        let mut told = false;
         while (held.len() as u64) < wanted && !cancel.is_cancelled() {
             tokio::select! {
                 () = cancel.cancelled() => {}
                 // Requests hold some of them: it is tried again.
-                connection = pool.acquire() => held.extend(connection),
+                connection = pool.acquire() => match connection {
+                    Ok(connection) => held.push(connection),
+                    Err(sqlx::Error::PoolTimedOut) => {}
+                    Err(error) => {
+                        if !std::mem::replace(&mut told, true) {
+                            tracing::warn!(%error, "a database connection that was to be held cannot be opened");
+                        }
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                },
             }
         }
         cancel.cancelled().await;
@@ -78,21 +93,22 @@ pub(super) const QUEUE_PRESSURE: Scenario = Scenario {
     run: queue,
 };
 
-/// How often it is looked whether the queue has got to the last task.
-const LOOK: Duration = Duration::from_millis(20);
-
 fn queue(Run { lab, values, cancel }: Run) -> Running {
     Box::pin(async move {
         let queue = lab.workload.queue();
         let work = values.duration(&QUEUE[1]);
         let mut pace = Pace::new(cancel, values.get(&QUEUE[0]), u64::MAX);
-        let mut last = 0;
+        // No more than these can wait.
+        let mut sent = VecDeque::with_capacity(CAPACITY);
         while pace.next().await {
             // Those that are rejected are counted by the queue, which is what is to be seen.
-            last = queue.submit(work, SpanContext::NONE).unwrap_or(last);
+            if let Ok(id) = queue.submit(work, SpanContext::NONE) {
+                if sent.len() == CAPACITY {
+                    sent.pop_front();
+                }
+                sent.push_back(id);
+            }
         }
-        while !queue.has_begun(last) {
-            tokio::time::sleep(LOOK).await;
-        }
+        queue.withdraw(sent.make_contiguous());
     })
 }

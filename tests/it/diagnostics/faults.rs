@@ -1,10 +1,13 @@
 //! What the scenarios do to a service. Catches: scenarios that move nothing, or other metrics than theirs, or that leave
 //! something behind; profiles that do not name the fault.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Private;
 use crate::client::PATIENCE;
+
+/// Long enough for a leak at the highest rate to reach its end, and for a loop that spins to show.
+const SETTLED: Duration = Duration::from_secs(2);
 
 const MIB: f64 = 1_048_576.0;
 
@@ -46,6 +49,47 @@ fn each_leak_moves_its_own_metric_and_gives_it_back() {
 }
 
 #[test]
+fn two_leaks_of_descriptors_leave_enough_to_stop_them() {
+    let private = Private::start(&[]);
+    private.server.limit_descriptors(300);
+    for leak in ["file-leak?rate=1000&limit=10000", "connection-leak?rate=200&limit=1000"] {
+        assert_eq!(private.ask("POST", &format!("/scenarios/{leak}"), &[]).status, 202);
+    }
+    private.wait_for(&["process_unix_file_descriptor_count"], |count| count > 120.0);
+    // Whatever both take, connections come in, and the database can be opened.
+    let started = Instant::now();
+    while started.elapsed() < SETTLED {
+        assert_eq!(private.server.get("/api/work").status, 200);
+        let open = private.value(&["process_unix_file_descriptor_count"]);
+        assert!(open < 250.0, "{open} of 300");
+    }
+    for leak in ["file-leak", "connection-leak"] {
+        assert_eq!(private.ask("DELETE", &format!("/scenarios/{leak}"), &[]).json()["last_run"]["outcome"], "stopped");
+    }
+    private.wait_for(&["process_unix_file_descriptor_count"], |count| count < 100.0);
+}
+
+#[test]
+fn a_database_that_is_gone_leaves_the_exhaustion_waiting_and_not_spinning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lab.db");
+    let private = Private::start(&[("PHASELAB_DATABASE", file.to_str().unwrap())]);
+    assert_eq!(private.server.get("/api/work").status, 200);
+    // The one that is open stays; a folder cannot be opened as a further one.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    private.ask("POST", "/scenarios/pool-exhaustion", &[]);
+    private.server.log.wait_for("a database connection that was to be held cannot be opened");
+    let cpu = |private: &Private| private.value(&["process_cpu_time_seconds_total", "\"user\""]);
+    let (started, before) = (Instant::now(), cpu(&private));
+    std::thread::sleep(SETTLED);
+    let share = (cpu(&private) - before) / started.elapsed().as_secs_f64();
+    assert!(share < 0.5, "{share} of a core");
+    let stopped = private.ask("DELETE", "/scenarios/pool-exhaustion", &[]).json();
+    assert_eq!(stopped["last_run"]["outcome"], "stopped");
+}
+
+#[test]
 fn an_exhausted_pool_refuses_requests_until_it_is_given_back() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lab.db");
@@ -69,20 +113,27 @@ fn an_exhausted_pool_refuses_requests_until_it_is_given_back() {
 #[test]
 fn the_queue_fills_rejects_and_is_empty_again() {
     let private = Private::start(&[]);
+    // Somebody else's tasks, before and after those of the scenario.
+    let others = 20_u32;
+    let send = || assert_eq!(private.server.request("POST", "/api/tasks?work_ms=1000", &[]).status, 202);
+    (0..others).for_each(|_| send());
     private.ask("POST", "/scenarios/queue-pressure?rate=1000", &[]);
     private.wait_for(&["app_tasks_rejected_total"], |rejected| rejected > 0.0);
     private.wait_for(&["app_queue_depth"], |depth| depth > 80.0);
-    private.ask("DELETE", "/scenarios/queue-pressure", &[]);
-    assert_eq!(private.value(&["app_queue_depth"]), 0.0);
+    let stopped = private.ask("DELETE", "/scenarios/queue-pressure", &[]).json();
+    assert_eq!(stopped["last_run"]["outcome"], "stopped");
+    assert!(private.value(&["app_queue_depth"]) <= f64::from(others), "those of the scenario are taken back");
     let started = Instant::now();
     let counts = loop {
         let counts = private.server.get("/api/tasks").json();
-        if counts["running"] == 0 {
+        if counts["running"] == 0 && counts["depth"] == 0 {
             break counts;
         }
         assert!(started.elapsed() < PATIENCE, "{counts}");
     };
-    assert_eq!(counts["accepted"], counts["processed"], "{counts}");
+    let count = |name: &str| counts[name].as_u64().unwrap();
+    assert_eq!(count("accepted"), count("processed") + count("withdrawn"), "{counts}");
+    assert!(count("processed") >= u64::from(others) && count("withdrawn") > 0, "{counts}");
 }
 
 #[test]
