@@ -64,7 +64,8 @@ pub struct ConfigArgs {
     /// How long a request may take [PHASELAB_REQUEST_TIMEOUT, default 20s]
     #[arg(long, value_name = "DURATION")]
     request_timeout: Option<String>,
-    /// How long requests may take to finish once the service stops [PHASELAB_SHUTDOWN_TIMEOUT, default 10s]
+    /// How long requests may take to finish once the service stops, and after them the last telemetry
+    /// [PHASELAB_SHUTDOWN_TIMEOUT, default 10s]
     #[arg(long, value_name = "DURATION")]
     shutdown_timeout: Option<String>,
     /// API requests served at once [PHASELAB_MAX_CONCURRENT_REQUESTS, default 128]

@@ -237,8 +237,8 @@ fn phaselab(config: &StackConfig, name: Name, args: &[&str]) -> Launch {
         env,
         env_remove,
         ready: (name == Name::Phaselab).then(|| format!("http://127.0.0.1:{}/readyz", config.ports.http)),
-        // Its own limit for shutting down is 10 s by default.
-        stop_within: Duration::from_secs(20),
+        // By default 10 s for its work and 10 s for its telemetry.
+        stop_within: Duration::from_secs(25),
     }
 }
 
