@@ -1,7 +1,7 @@
 //! `phaselab serve`: the service, from its configuration to its last report.
 //!
 //! The first SIGTERM or SIGINT stops gracefully: no new connections, requests in flight finish within
-//! `PHASELAB_SHUTDOWN_TIMEOUT`, then spans and metrics are flushed, each within that time too. A second signal ends the
+//! `PHASELAB_SHUTDOWN_TIMEOUT`, then spans and metrics are flushed, both within that time again. A second signal ends the
 //! process at once with the exit code 128 + its number (130 or 143).
 
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use span_profiler::tasks::spawn_named;
 use span_profiler::{Profiler, ProfilerGuard};
 use tokio::net::TcpListener;
@@ -106,6 +107,7 @@ impl<'a> Started<'a> {
         let signals = Signals::new().map_err(|source| StartError::Setup { what: "the signal handlers", source })?;
         let (telemetry, guard) = telemetry::start(config)?;
         telemetry::logs::install(config, telemetry.tracer.clone())?;
+        raise_descriptor_limit();
         let (private, profiling) = private
             .map(|(listener, to)| {
                 let (profiler, profiling) = start_profiler(&config.profiler);
@@ -114,6 +116,16 @@ impl<'a> Started<'a> {
             .unzip();
         warn(ignored, broken);
         Ok(Self { listener, address, signals, telemetry, guard, private, profiling: profiling.flatten() })
+    }
+}
+
+/// Takes as many descriptors as the system gives, as Go's runtime does: the usual soft limit of 1,024 is there for programs
+/// that use `select`, and fewer than the connections that are let in.
+fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        // The service works with fewer; `process.unix.file_descriptor.limit` shows how many there are.
+        tracing::warn!(?current, ?maximum, "the limit of open descriptors could not be raised");
     }
 }
 
@@ -234,5 +246,19 @@ impl Signals {
             _ = self.interrupt.recv() => SignalKind::interrupt(),
         };
         kind.as_raw_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_of_descriptors_becomes_the_hard_one() {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let fewer = current.map_or(Some(10_000), |current| Some(current - 1));
+        setrlimit(Resource::Nofile, Rlimit { current: fewer, maximum }).unwrap();
+        raise_descriptor_limit();
+        assert_eq!(getrlimit(Resource::Nofile).current, maximum);
     }
 }

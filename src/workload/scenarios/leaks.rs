@@ -40,7 +40,7 @@ fn tasks(Run { values, cancel, .. }: Run) -> Running {
 }
 
 /// At the most, the container's limit leaves room for the rest of the service and for a profile of it.
-const MEMORY: [Parameter; 3] = [pace::rate("MiB per second", 1, 64), pace::limit("MiB", 64, 160), DURATION];
+const MEMORY: [Parameter; 3] = [pace::rate("MiB per second", 1, 64), pace::limit("MiB", 64, 192), DURATION];
 
 pub(super) const MEMORY_LEAK: Scenario = Scenario {
     name: "memory-leak",
