@@ -11,11 +11,8 @@ pub mod reading;
 use std::time::Duration;
 
 use crate::verify::ask::{AskError, Client};
-use openmetrics::Fault;
+use openmetrics::{Fault, Format};
 use reading::Reading;
-
-/// What a page is asked for as.
-const ACCEPT: &str = "application/openmetrics-text; version=1.0.0";
 
 /// Largest page that is read: a service of this lab writes about 100 kB.
 const MAX_PAGE_BYTES: usize = 16 << 20;
@@ -56,7 +53,7 @@ impl Reader {
     /// # Errors
     /// When the client library refuses its settings.
     pub fn new(timeout: Duration) -> Result<Self, AskError> {
-        Client::accepting(timeout, ACCEPT, MAX_PAGE_BYTES).map(Self)
+        Client::accepting(timeout, Format::ACCEPT, MAX_PAGE_BYTES).map(Self)
     }
 
     /// Reads `base` + `/metrics`.
@@ -67,11 +64,11 @@ impl Reader {
         let answer = self.0.get(base, "/metrics", &[]).await?.ok()?;
         let text = String::from_utf8_lossy(&answer.body);
         let kind = answer.content_type.as_deref().unwrap_or("something without a type");
-        if !kind.starts_with("application/openmetrics-text") {
+        let Some(format) = Format::of(kind) else {
             let begins = text.chars().take(60).collect();
             return Err(SnapshotError::Other { url: answer.url, what: kind.to_owned(), begins });
-        }
-        match openmetrics::parse(&text) {
+        };
+        match openmetrics::parse(format, &text) {
             Ok(families) => Ok(Reading::new(answer.url, families)),
             Err(source) => Err(SnapshotError::Broken { url: answer.url, source }),
         }

@@ -100,6 +100,8 @@ fn bound(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::{CommandFactory as _, Parser};
 
     use super::*;
@@ -126,6 +128,17 @@ mod tests {
         assert_eq!(bounds, expected);
         let settings = parse(&["--service", "phaselab-worker"]).unwrap();
         assert!(settings.checks[0].query.contains("{service_name=\"phaselab-worker\"}"));
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documents_and_what_to_look_at_exists() {
+        let queries = include_str!("../../docs/queries.md");
+        for check in parse(&[]).unwrap().checks {
+            let of_the_seeds = ![Subject::Alerts, Subject::Targets, Subject::Exemplars].contains(&check.subject);
+            let line = format!("\n{} < {}\n", check.query, check.bound);
+            assert!(!of_the_seeds || queries.contains(&line), "{line}");
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(check.look).exists(), "{}", check.look);
+        }
     }
 
     #[test]

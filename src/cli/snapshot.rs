@@ -33,11 +33,11 @@ pub struct SnapshotArgs {
     /// Only metrics whose name begins so, for example section_ or http_.
     #[arg(value_name = "PREFIX")]
     prefixes: Vec<String>,
-    /// Base address of the service; any other that has OpenMetrics text under /metrics will do.
-    #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = http_url)]
+    /// Base address of the service; any other program with its metrics under /metrics will do, such as the collector.
+    #[arg(long, env = "PHASELAB_URL", default_value = "http://127.0.0.1:8080", value_parser = http_url)]
     url: String,
-    /// The worker of this kind instead, on its own port.
-    #[arg(long, value_name = "KIND", conflicts_with = "url")]
+    /// The worker of this kind instead, on its port unless it was moved: 8081 bad, 8082 optimized.
+    #[arg(long, value_name = "KIND")]
     worker: Option<WorkerKind>,
     /// Longest time of a reading.
     #[arg(long, default_value = "10s", value_parser = positive)]

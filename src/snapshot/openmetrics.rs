@@ -1,4 +1,4 @@
-//! Takes a page of OpenMetrics 1.0 text apart.
+//! Takes a page of OpenMetrics 1.0 text apart, or of the older text format of Prometheus, which backends still write.
 //!
 //! It reads what any exporter may write and checks no more than it needs: whether a page keeps every rule of the format is
 //! asked of other readers, where the page is written.
@@ -36,6 +36,30 @@ pub struct Sample {
     pub exemplar: bool,
 }
 
+/// How a page is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus' text format 0.0.4: without units, exemplars and an end, and with comments of any kind.
+    Text,
+}
+
+impl Format {
+    /// What a page is asked for as: OpenMetrics, or else the text format.
+    pub const ACCEPT: &str = "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5";
+
+    /// The format of a content type, unless it is of another kind.
+    #[must_use]
+    pub fn of(content_type: &str) -> Option<Self> {
+        match content_type {
+            openmetrics if openmetrics.starts_with("application/openmetrics-text") => Some(Self::OpenMetrics),
+            text if text.starts_with("text/plain; version=0.0.4") => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
 /// A rule that a page breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {rule}")]
@@ -49,18 +73,20 @@ pub struct Fault {
 /// Reads a page.
 ///
 /// # Errors
-/// When a line is none of the format, or the page does not end with `# EOF`, because then part of it is missing.
-pub fn parse(page: &str) -> Result<Vec<Family>, Fault> {
+/// When a line is none of the format, or a page of OpenMetrics does not end with `# EOF`, because then part of it is missing.
+pub fn parse(format: Format, page: &str) -> Result<Vec<Family>, Fault> {
     let mut families: Vec<Family> = Vec::new();
-    let mut ended = false;
+    let mut ended = format == Format::Text;
     let mut last = 0;
     for (index, line) in page.lines().enumerate() {
         last = index + 1;
         let fault = |rule| Fault { line: index + 1, rule };
-        if ended {
+        if format == Format::Text && (line.is_empty() || line.starts_with('#')) {
+            // What describes nothing is for people.
+            let _ = line.strip_prefix("# ").and_then(|comment| describe(&mut families, comment));
+        } else if ended && format == Format::OpenMetrics {
             return Err(fault("nothing follows # EOF"));
-        }
-        if line == "# EOF" {
+        } else if line == "# EOF" {
             ended = true;
         } else if let Some(comment) = line.strip_prefix("# ") {
             describe(&mut families, comment).ok_or_else(|| fault("a comment is # TYPE, UNIT or HELP and a name"))?;
@@ -93,7 +119,7 @@ impl Family {
 fn describe(families: &mut Vec<Family>, comment: &str) -> Option<()> {
     let (key, rest) = comment.split_once(' ')?;
     let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
-    if name.is_empty() {
+    if name.is_empty() || !["TYPE", "UNIT", "HELP"].contains(&key) {
         return None;
     }
     if families.last().is_none_or(|family| family.name != name) {
@@ -103,8 +129,7 @@ fn describe(families: &mut Vec<Family>, comment: &str) -> Option<()> {
     match key {
         "TYPE" => text.clone_into(&mut family.kind),
         "UNIT" => family.unit = (!text.is_empty()).then(|| text.to_owned()),
-        "HELP" => family.help = unescape(text),
-        _ => return None,
+        _ => family.help = unescape(text),
     }
     Some(())
 }

@@ -90,7 +90,7 @@ fn bound(quantile: &Quantile, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::openmetrics::parse;
+    use crate::snapshot::openmetrics::{Format, parse};
 
     const PAGE: &str = "# TYPE a_seconds histogram\n# UNIT a_seconds seconds\n\
         a_seconds_bucket{p=\"x\",le=\"0.1\"} 1 # {trace_id=\"0\"} 0.05 1.0\na_seconds_bucket{p=\"x\",le=\"+Inf\"} 2\n\
@@ -98,7 +98,7 @@ mod tests {
         # TYPE b_bytes counter\n# UNIT b_bytes bytes\nb_bytes_total 2048\n# TYPE c gauge\nc 7\nc{d=\"e\u{1b}\"} 0.5\n# EOF\n";
 
     fn shown(watch: bool) -> String {
-        let read = || Reading::new("http://lab/metrics".to_owned(), parse(PAGE).unwrap());
+        let read = || Reading::new("http://lab/metrics".to_owned(), parse(Format::OpenMetrics, PAGE).unwrap());
         let mut reading = read();
         if watch {
             reading
@@ -125,7 +125,7 @@ mod tests {
     fn long_labels_have_a_line_of_their_own() {
         let label = "x".repeat(50);
         let page = format!("# TYPE a gauge\na{{b=\"{label}\"}} 1\na{{b=\"c\"}} 2\n# EOF\n");
-        let text = table(&Reading::new("http://lab/metrics".to_owned(), parse(&page).unwrap()));
+        let text = table(&Reading::new("http://lab/metrics".to_owned(), parse(Format::OpenMetrics, &page).unwrap()));
         let expected = format!("\na\n  b=\"c\"{:50}2\n  b=\"{label}\"\n{:57}1\n", "", "");
         assert!(text.ends_with(&expected), "{text}");
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn faulty(page: &str) -> String {
-    parse(page).unwrap_err().to_string()
+    parse(Format::OpenMetrics, page).unwrap_err().to_string()
 }
 
 #[test]
@@ -11,7 +11,7 @@ fn families_come_with_their_samples() {
     let page = "# HELP a_seconds How \\\"long\\\"\\nit took\n# TYPE a_seconds histogram\n# UNIT a_seconds seconds\n\
         a_seconds_bucket{p=\"x,y} # {\",le=\"0.1\"} 1 1.5 # {trace_id=\"0 # 1\"} 0.05 1.0\na_seconds_bucket{le=\"+Inf\",p=\"\\\"\\\\\"} 2\n\
         a_seconds_count 2\n# TYPE b counter\nb_total 3e2\nb_created 1.7e9\nbc 1\n# TYPE d gauge\nd{} NaN\n# EOF\n";
-    let families = parse(page).unwrap();
+    let families = parse(Format::OpenMetrics, page).unwrap();
     let heads: Vec<_> =
         families.iter().map(|one| (&*one.name, &*one.kind, one.unit.as_deref(), one.samples.len())).collect();
     let expected = [
@@ -53,6 +53,25 @@ fn what_is_broken_is_named_with_its_line() {
     }
 }
 
+#[test]
+fn the_older_format_has_no_end_and_any_comment() {
+    let page = "# HELP go_gc_total How often\n# TYPE go_gc_total counter\ngo_gc_total 7\n\n# a note\n#\n\
+        # TYPE a histogram\na_bucket{le=\"+Inf\"} 1\n# EOF\na_sum 2";
+    let families = parse(Format::Text, page).unwrap();
+    let heads: Vec<_> = families.iter().map(|one| (&*one.name, &*one.kind, &*one.help, one.samples.len())).collect();
+    assert_eq!(heads, [("go_gc_total", "counter", "How often", 1), ("a", "histogram", "", 2)]);
+    let fault = parse(Format::Text, "a 1\nb\n").unwrap_err();
+    assert_eq!(fault.to_string(), "line 2: a sample has a name and a value");
+    for (content_type, format) in [
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", Some(Format::OpenMetrics)),
+        ("text/plain; version=0.0.4; charset=utf-8; escaping=underscores", Some(Format::Text)),
+        ("text/plain", None),
+        ("text/html", None),
+    ] {
+        assert_eq!(Format::of(content_type), format);
+    }
+}
+
 fn line() -> impl Strategy<Value = String> {
     prop_oneof![
         "# (TYPE|UNIT|HELP) [a-z_]{0,5} (counter|histogram|.*)?",
@@ -67,15 +86,17 @@ proptest! {
     fn fuzz_pages(lines in prop::collection::vec(line(), 0..8), labels in prop::collection::btree_map("[a-z]{1,3}", ".*", 0..4)) {
         // Whatever comes, it is read or refused.
         let page = lines.join("\n") + "\n# EOF\n";
-        if let Ok(families) = parse(&page) {
-            prop_assert!(families.iter().map(|one| one.samples.len()).sum::<usize>() <= page.lines().count());
+        for format in [Format::OpenMetrics, Format::Text] {
+            if let Ok(families) = parse(format, &page) {
+                prop_assert!(families.iter().map(|one| one.samples.len()).sum::<usize>() <= page.lines().count());
+            }
         }
         // What is written by the rules is read as it was meant.
         let escape = |value: &str| value.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"");
         let written: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
         let page = format!("a{{{}}} 1 # {{}} 2\n# EOF\n", written.join(","));
         // A line ends with a line feed alone, and the text of this test may have carriage returns.
-        let families = parse(&page).unwrap();
+        let families = parse(Format::OpenMetrics, &page).unwrap();
         prop_assert_eq!(&families[0].samples[0].labels, &labels);
         prop_assert!(families[0].samples[0].exemplar);
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::snapshot::openmetrics::parse;
+use crate::snapshot::openmetrics::{Format, parse};
 
 /// A page with these totals.
 fn read(requests: u32, fast: u32, slow: u32) -> Reading {
@@ -12,7 +12,7 @@ fn read(requests: u32, fast: u32, slow: u32) -> Reading {
          took_seconds_bucket{{le=\"1.0\"}} {fast} # {{trace_id=\"0\"}} 0.05\ntook_seconds_bucket{{le=\"2.0\"}} {all}\n\
          took_seconds_bucket{{le=\"+Inf\"}} {all}\ntook_seconds_sum {sum}\ntook_seconds_count {all}\n# EOF\n"
     );
-    Reading::new("http://lab/metrics".to_owned(), parse(&page).unwrap())
+    Reading::new("http://lab/metrics".to_owned(), parse(Format::OpenMetrics, &page).unwrap())
 }
 
 fn json(reading: &Reading) -> serde_json::Value {
