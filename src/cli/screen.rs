@@ -103,7 +103,10 @@ pub(super) async fn run(
         // Without a pause one waits for an answer, and there is none.
         asked = interrupted() => match asked {
             Ok(()) if pause.is_some() => ExitCode::SUCCESS,
-            Ok(()) => ExitCode::from(EXIT_FAILED),
+            Ok(()) => {
+                eprintln!("phaselab {command}: interrupted");
+                ExitCode::from(EXIT_FAILED)
+            }
             Err(error) => {
                 eprintln!("phaselab {command}: cannot listen for signals: {error}");
                 ExitCode::from(EXIT_FAILED)

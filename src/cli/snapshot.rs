@@ -42,7 +42,8 @@ pub struct SnapshotArgs {
     /// Longest time of a reading.
     #[arg(long, default_value = "10s", value_parser = positive)]
     timeout: Duration,
-    /// Read again after this pause until interrupted, and show how fast everything grew since the last reading.
+    /// Read again after this pause until interrupted, and show how fast everything grew since the last reading; on a
+    /// terminal in place, as many lines as it has.
     #[arg(long, value_name = "PAUSE", num_args = 0..=1, default_missing_value = "2s", value_parser = positive)]
     watch: Option<Duration>,
     /// Print JSON instead of a table.

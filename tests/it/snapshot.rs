@@ -96,6 +96,21 @@ fn what_goes_wrong_is_explained() {
 }
 
 #[test]
+fn nothing_is_read_without_end_nor_waited_for() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text\r\nConnection: close\r\n\r\n";
+    let endless = format!("{head}{}", "a 1\n".repeat(5 << 20));
+    let (other, _heads) = fake_peer(Ipv4Addr::LOCALHOST.into(), endless.leak().as_bytes());
+    let finished = snapshot(&other, &[]);
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("answered with more than 16777216 bytes"), "{finished:?}");
+
+    let (silent, _heads) = fake_peer(Ipv4Addr::LOCALHOST.into(), b"");
+    let finished = snapshot(&silent, &["--timeout", "100ms"]);
+    assert_eq!(finished.status.code(), Some(2), "{finished:?}");
+    assert!(finished.stderr.contains("cannot ask") && finished.stderr.contains("timed out"), "{finished:?}");
+}
+
+#[test]
 fn a_watch_has_rates_and_ends_with_a_signal() {
     let server = Server::start(&[]);
     server.get("/api/work");

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cli::amount::{amount, labels, printable};
 use crate::health::report::{Finding, Report, Verdict};
+use crate::verify::prometheus::Labels;
 
 /// Culprits that are named; --json has all of them.
 const NAMED: usize = 3;
@@ -20,7 +21,7 @@ pub(super) fn table(report: &Report) -> String {
         let line = format!("{:<10} {value:>14} {bound:>16}  {:<9}  {look}", one.check, word(one.verdict));
         let _ = writeln!(text, "{}", line.trim_end());
         for culprit in one.culprits.iter().filter(|one| !one.is_empty()).take(NAMED) {
-            let _ = writeln!(text, "{:<10} {}", "", labels(culprit));
+            let _ = writeln!(text, "{:<10} {}", "", labels(&own(culprit)));
         }
         if one.verdict == Verdict::NoData {
             let _ = writeln!(text, "{:<10} nothing answers {}", "", printable(&one.query));
@@ -28,6 +29,14 @@ pub(super) fn table(report: &Report) -> String {
     }
     let _ = writeln!(text, "{}", summary(report));
     text
+}
+
+/// What tells one from another: the service is known, and its instance has a label that says the same.
+fn own(culprit: &Labels) -> Labels {
+    let of_resource = |name: &str| name.starts_with("service_") || name.starts_with("deployment_");
+    let mut own = culprit.clone();
+    own.retain(|name, _| !of_resource(name));
+    if own.is_empty() { culprit.clone() } else { own }
 }
 
 fn word(verdict: Verdict) -> &'static str {
@@ -67,7 +76,6 @@ fn with_unit(value: f64, unit: &str) -> String {
 mod tests {
     use super::*;
     use crate::health::check::{Bounds, Subject};
-    use crate::verify::prometheus::Labels;
 
     #[test]
     fn what_is_wrong_or_missing_is_named_with_what_to_look_at() {
@@ -99,5 +107,15 @@ mod tests {
         assert!(of(&[&tasks]).ends_with("lab is healthy (1 checks, http://p)\n"));
         let unknown = of(&[&tasks, &errors]);
         assert!(unknown.contains("nothing is known of lab: no data for errors;"), "{unknown}");
+    }
+
+    #[test]
+    fn a_culprit_is_shown_by_what_tells_it_from_others() {
+        let culprit =
+            |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect::<Labels>();
+        let series = culprit(&["instance", "service_instance_id", "service_name", "deployment_environment_name"]);
+        assert_eq!(own(&series), culprit(&["instance"]));
+        let sum = culprit(&["service_instance_id"]);
+        assert_eq!(own(&sum), sum);
     }
 }

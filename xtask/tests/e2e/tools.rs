@@ -14,9 +14,17 @@ use super::service::agent;
 /// An export a second, so that there are soon enough points for a rate.
 const ENV: [(&str, &str); 2] = [("OTEL_METRIC_EXPORT_INTERVAL", "1000"), ("OTEL_METRIC_EXPORT_TIMEOUT", "1000")];
 
-/// Requests of three durations that are neither slow nor failures, so that no alert fires.
-const MIX: [&str; 6] =
-    ["--mix", "fast=5,some=2,more=1", "--template", "some=/api/work?db_ms=12", "--template", "more=/api/work?db_ms=40"];
+/// Requests of three durations; so few at once that none is turned away, however slow the machine is.
+const LOAD: [&str; 8] = [
+    "--mix",
+    "fast=5,some=2,more=1",
+    "--template",
+    "some=/api/work?db_ms=12",
+    "--template",
+    "more=/api/work?db_ms=40",
+    "--max-in-flight",
+    "16",
+];
 
 /// An export, the collector's queue, and room for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,7 +67,8 @@ fn read(lab: &Lab, metric: &str, pick: impl Fn(&Value) -> f64) -> BTreeMap<Label
 #[test]
 fn a_snapshot_has_prometheus_numbers_and_health_knows_well_from_ill() {
     let mut lab = Lab::start(Options { env: &ENV, serve: true, watch: true, ..Options::default() });
-    let load = lab.load(50, "4s", &MIX);
+    let load = lab.load(50, "4s", &LOAD);
+    assert_eq!(load["failed"], 0, "{load:#}");
     let requests = load["requests"].as_f64().unwrap();
     numbers(&lab, requests);
     health(&mut lab);
@@ -71,7 +80,8 @@ fn numbers(lab: &Lab, requests: f64) {
     // A record of the request comes after those of its sections.
     wait_for("every request is recorded", PATIENCE, || {
         let counts = read(lab, "http_server_request_duration_seconds", count);
-        let of_work = counts.iter().filter(|(labels, _)| labels["http_route"] == "/api/work");
+        let of_work =
+            counts.iter().filter(|(labels, _)| labels.get("http_route").is_some_and(|one| one == "/api/work"));
         of_work.map(|(_, count)| count).sum::<f64>() == requests
     });
     let metric = "section_duration_seconds";
@@ -104,22 +114,24 @@ fn health(lab: &mut Lab) {
     };
     let settled = wait_for("the idle service is healthy", SETTLED_WITHIN, || {
         // The first requests of all start what then stays, such as connections; 5 minutes later the default would do.
-        let (code, report) = lab.phaselab(&["health", "--tasks", "100"]);
+        // What alerts say of a machine that is slow today is not asked here.
+        let (code, report) = lab.phaselab(&["health", "--tasks", "100", "--skip", "alerts"]);
         last = report;
         code == 0
     });
     println!("  healthy after {:.1} s: {last}", settled.as_secs_f64());
-    assert_eq!((last["verdict"].as_str(), last["checks"].as_array().unwrap().len()), (Some("healthy"), 9));
+    assert_eq!((last["verdict"].as_str(), last["checks"].as_array().unwrap().len()), (Some("healthy"), 8));
 
     // Nothing uses less than nothing.
     let (code, report) = lab.phaselab(&["health", "--cpu", "0"]);
     assert_eq!((code, verdict(&report, "cpu").as_str()), (1, "unhealthy"), "{report}");
+    assert_ne!(verdict(&report, "alerts"), "no_data", "{report}");
     let (code, table) = lab.phaselab_text(&["health", "--cpu", "0"]);
     let named =
         table.lines().any(|line| line.starts_with("cpu ") && line.ends_with("unhealthy  docs/runbooks/HighCPU.md"));
     assert!(code == 1 && named && table.contains("phaselab is not healthy: "), "{table}");
 
-    let (code, report) = lab.phaselab(&["health", "--service", "nobody"]);
+    let (code, report) = lab.phaselab(&["health", "--service", "nobody", "--skip", "alerts,targets"]);
     assert_eq!((code, verdict(&report, "tasks").as_str()), (2, "no_data"), "{report}");
 
     lab.stack.stop_one(Name::Prometheus, true).unwrap();
