@@ -1,13 +1,17 @@
 //! The command line: one file per subcommand.
 
+mod amount;
 pub mod check;
+pub mod health;
 mod interrupt;
 pub mod load;
 mod private;
 pub mod profile;
 pub mod ramp;
 pub mod scenario;
+mod screen;
 pub mod serve;
+pub mod snapshot;
 pub mod verify;
 pub mod worker;
 
@@ -37,6 +41,8 @@ enum Command {
     Serve(ConfigArgs),
     /// Validate the configuration and the timing rules without starting anything.
     Check(check::CheckArgs),
+    /// Ask Prometheus whether the service is healthy.
+    Health(health::HealthArgs),
     /// Send requests at a constant rate or in steps, or have bots play the game.
     Load(load::LoadArgs),
     /// Take a profile from the running service.
@@ -45,6 +51,8 @@ enum Command {
     Ramp(ramp::RampArgs),
     /// List, start and stop the scenarios of the running service.
     Scenario(scenario::ScenarioArgs),
+    /// Print the metrics of a running service, without Prometheus.
+    Snapshot(snapshot::SnapshotArgs),
     /// Work on tasks, with mistakes to be found or without.
     Worker(worker::WorkerArgs),
     /// Ask the backends whether every exemplar leads to its trace.
@@ -166,10 +174,12 @@ pub async fn run(cli: Cli) -> ExitCode {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(args),
+        Command::Health(args) => health::run(args).await,
         Command::Load(args) => load::run(args).await,
         Command::Profile(args) => profile::run(args).await,
         Command::Ramp(args) => ramp::run(args).await,
         Command::Scenario(args) => scenario::run(args).await,
+        Command::Snapshot(args) => snapshot::run(args).await,
         Command::Worker(args) => worker::run(args).await,
         Command::Verify(args) => verify::run(args).await,
     }

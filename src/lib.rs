@@ -1,6 +1,6 @@
 //! An OpenTelemetry-first performance lab: [`http`] answers requests by running the phases of [`workload`], whose
 //! spans, metrics and logs [`telemetry`] sends away, and what they cost [`diagnostics`] shows; [`config`] says how,
-//! [`names`] under which names.
+//! [`names`] under which names. [`load`], [`verify`], [`snapshot`] and [`health`] look at a running one from outside.
 #![forbid(unsafe_code)]
 #![allow(rustdoc::private_intra_doc_links, reason = "read by those who work on it")]
 
@@ -8,9 +8,11 @@ pub mod cli;
 pub mod config;
 pub mod diagnostics;
 pub mod error;
+pub mod health;
 pub mod http;
 pub mod load;
 pub mod names;
+pub mod snapshot;
 pub mod telemetry;
 pub mod verify;
 pub mod workload;

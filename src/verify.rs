@@ -16,7 +16,7 @@ pub mod store;
 pub mod trace;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 

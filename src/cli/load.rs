@@ -30,7 +30,7 @@ use crate::load::view;
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
     /// Base address of the service.
-    #[arg(default_value = "http://127.0.0.1:8080")]
+    #[arg(env = "PHASELAB_URL", default_value = "http://127.0.0.1:8080")]
     target: String,
 
     /// What to send: requests, or the messages of players of the game.

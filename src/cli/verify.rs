@@ -191,14 +191,14 @@ impl VerifyArgs {
     }
 }
 
-fn http_url(text: &str) -> Result<String, String> {
+pub(super) fn http_url(text: &str) -> Result<String, String> {
     match reqwest::Url::parse(text) {
         Ok(url) if url.scheme() == "http" && url.has_host() && url.query().is_none() => Ok(text.to_owned()),
         _ => Err("is no http:// address without a query: write for example http://127.0.0.1:9090".to_owned()),
     }
 }
 
-fn label_value(text: &str) -> Result<String, String> {
+pub(super) fn label_value(text: &str) -> Result<String, String> {
     match text.chars().any(|c| c == '"' || c == '\\' || c.is_control()) || text.is_empty() {
         true => Err("is empty or has quotes, backslashes or control characters: write --selector instead".to_owned()),
         false => Ok(text.to_owned()),
@@ -210,7 +210,7 @@ fn any_duration(text: &str) -> Result<Duration, String> {
     parsed.ok_or_else(|| "is no duration with a unit of at most 720h: write for example 30s or 15m".to_owned())
 }
 
-fn positive(text: &str) -> Result<Duration, String> {
+pub(super) fn positive(text: &str) -> Result<Duration, String> {
     any_duration(text).and_then(|duration| match duration.is_zero() {
         true => Err("is not above zero: write for example 30s or 15m".to_owned()),
         false => Ok(duration),

@@ -26,6 +26,12 @@ impl WorkerKind {
             Self::Optimized => "optimized",
         }
     }
+
+    /// Where such a worker listens unless it is told otherwise.
+    #[must_use]
+    pub const fn listen(self) -> &'static str {
+        LISTEN[self as usize]
+    }
 }
 
 /// What the process is; it decides about defaults alone.
@@ -37,9 +43,12 @@ pub enum Role {
     Worker(WorkerKind),
 }
 
+/// The APIs of the two kinds.
+const LISTEN: [&str; 2] = ["127.0.0.1:8081", "127.0.0.1:8082"];
+
 /// Variables whose default is another one in a worker; the name stands apart because it has two sources.
 const OF_WORKERS: [(&str, [&str; 2]); 4] = [
-    ("PHASELAB_LISTEN", ["127.0.0.1:8081", "127.0.0.1:8082"]),
+    ("PHASELAB_LISTEN", LISTEN),
     ("PHASELAB_DIAGNOSTICS_LISTEN", ["127.0.0.1:6061", "127.0.0.1:6062"]),
     // The service asks its workers, and not the other way round.
     ("PHASELAB_DIAGNOSTICS_PEERS", ["none", "none"]),

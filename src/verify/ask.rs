@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 
 /// Largest answer that is read. Prometheus keeps 100,000 exemplars in all, about 300 bytes each as JSON.
@@ -32,11 +33,13 @@ pub enum AskError {
         /// The beginning of the answer.
         body: String,
     },
-    /// The answer is longer than [`MAX_ANSWER_BYTES`].
-    #[error("{url} answered with more than {MAX_ANSWER_BYTES} bytes: ask for a shorter time range")]
+    /// The answer is longer than what the client reads.
+    #[error("{url} answered with more than {limit} bytes: ask for a shorter time range, or another address")]
     TooLong {
         /// The address asked.
         url: String,
+        /// What the client reads.
+        limit: usize,
     },
     /// The answer is not what the backend's API describes.
     #[error("{url} answered with something else than expected: {what}")]
@@ -51,9 +54,12 @@ pub enum AskError {
     NoStore(String),
 }
 
-/// A client with a time limit on every question.
+/// A client with a limit on the time and the length of every answer.
 #[derive(Debug, Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    http: reqwest::Client,
+    max_bytes: usize,
+}
 
 /// A status and a body.
 #[derive(Debug, Clone)]
@@ -62,6 +68,8 @@ pub struct Answer {
     pub url: String,
     /// The HTTP status.
     pub status: StatusCode,
+    /// What the body says it is.
+    pub content_type: Option<String>,
     /// The whole body.
     pub body: Vec<u8>,
 }
@@ -72,9 +80,19 @@ impl Client {
     /// # Errors
     /// When the client library refuses its settings.
     pub fn new(timeout: Duration) -> Result<Self, AskError> {
+        Self::accepting(timeout, "*/*", MAX_ANSWER_BYTES)
+    }
+
+    /// The same for answers of the type `accept` and of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// When the client library refuses its settings.
+    pub fn accepting(timeout: Duration, accept: &'static str, max_bytes: usize) -> Result<Self, AskError> {
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
         // A proxy or a redirect would have another backend answer than the one that was named.
         let builder = reqwest::Client::builder().timeout(timeout).no_proxy().redirect(Policy::none());
-        builder.build().map(Self).map_err(AskError::Client)
+        let http = builder.default_headers(headers).build().map_err(AskError::Client)?;
+        Ok(Self { http, max_bytes })
     }
 
     /// Asks `base` + `path`, with `query` percent-encoded behind it; any status is an answer.
@@ -91,16 +109,18 @@ impl Client {
         if !query.is_empty() {
             target.query_pairs_mut().extend_pairs(query);
         }
-        let mut response = self.0.get(target).send().await.map_err(failed)?;
+        let mut response = self.http.get(target).send().await.map_err(failed)?;
         let status = response.status();
+        let content_type =
+            response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(AskError::TooLong { url });
+            if body.len() + chunk.len() > self.max_bytes {
+                return Err(AskError::TooLong { url, limit: self.max_bytes });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { url, status, body })
+        Ok(Answer { url, status, content_type, body })
     }
 }
 

@@ -70,6 +70,18 @@ struct SeriesExemplars {
 }
 
 #[derive(Deserialize)]
+struct Vector {
+    result: Vec<VectorSample>,
+}
+
+#[derive(Deserialize)]
+struct VectorSample {
+    metric: Labels,
+    /// When and how much.
+    value: (f64, String),
+}
+
+#[derive(Deserialize)]
 struct RawExemplar {
     labels: Labels,
     value: String,
@@ -117,13 +129,32 @@ impl<'a> Prometheus<'a> {
         (key, value): (&str, &str),
         (start, end): &(String, String),
     ) -> Result<T, AskError> {
-        let query = [(key, value), ("start", start), ("end", end)];
-        let answer = self.client.get(self.url, path, &query).await?.ok()?;
-        let envelope: Envelope<T> = answer.json()?;
-        match envelope.data {
-            Some(data) if envelope.status == "success" => Ok(data),
-            _ => Err(answer.unexpected(envelope.error.unwrap_or(envelope.status))),
-        }
+        ask(self.client, self.url, path, &[(key, value), ("start", start), ("end", end)]).await
+    }
+}
+
+/// What each series that `query` selects or makes is now.
+///
+/// # Errors
+/// When Prometheus cannot be asked, refuses the query, or answers in another form than that of a vector.
+pub async fn instant(client: &Client, url: &str, query: &str) -> Result<Vec<(Labels, f64)>, AskError> {
+    let vector: Vector = ask(client, url, "/api/v1/query", &[("query", query)]).await?;
+    // Not a number is no answer that anything would be content with, so one that cannot be read is reported and not lost.
+    let number = |text: String| text.parse().unwrap_or(f64::NAN);
+    Ok(vector.result.into_iter().map(|sample| (sample.metric, number(sample.value.1))).collect())
+}
+
+async fn ask<T: DeserializeOwned>(
+    client: &Client,
+    url: &str,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<T, AskError> {
+    let answer = client.get(url, path, query).await?.ok()?;
+    let envelope: Envelope<T> = answer.json()?;
+    match envelope.data {
+        Some(data) if envelope.status == "success" => Ok(data),
+        _ => Err(answer.unexpected(envelope.error.unwrap_or(envelope.status))),
     }
 }
 

@@ -8,7 +8,7 @@ mod limits;
 mod pages;
 mod profiles;
 mod scenarios;
-mod traces;
+pub(crate) mod traces;
 
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Instant;

@@ -7,6 +7,7 @@ mod server;
 
 mod config;
 mod diagnostics;
+mod health;
 mod input;
 mod limits;
 mod logs;
@@ -15,6 +16,7 @@ mod pages;
 mod parents;
 mod ramp;
 mod shutdown;
+mod snapshot;
 mod tasks;
 mod telemetry;
 mod websocket;

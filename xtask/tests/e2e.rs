@@ -18,6 +18,7 @@ mod e2e {
     mod resilience;
     mod scraper;
     mod service;
+    mod tools;
     mod websocket;
     mod workers;
 }

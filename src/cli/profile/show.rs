@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::cli::amount::printable;
 use crate::diagnostics::top::{SpanTop, Top};
 
 /// Functions that are shown of a span.
@@ -47,50 +48,20 @@ fn end_of(path: &str) -> &str {
     path.rmatch_indices('/').nth(2).map_or(path, |(at, _)| &path[at + 1..])
 }
 
-/// Names come from elsewhere and go to a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
-}
-
 #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
 fn share(part: i64, whole: i64) -> String {
     if whole == 0 { String::new() } else { format!("{:.1}%", 100.0 * part as f64 / whole as f64) }
 }
 
-/// A number in the unit that reads best.
 #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
 fn amount(value: i64, unit: &str) -> String {
-    let scales: &[(f64, &str)] = match unit {
-        "nanoseconds" => &[(1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns")],
-        "bytes" => &[(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1_024.0, "KiB"), (1.0, "B")],
-        _ => return value.to_string(),
-    };
-    let amount = value as f64;
-    let (scale, name) = scales.iter().find(|(scale, _)| amount.abs() >= *scale).copied().unwrap_or((1.0, ""));
-    let amount = amount / scale;
-    let digits = if amount.abs() >= 100.0 || amount.fract() == 0.0 { 0 } else { 2 };
-    format!("{amount:.digits$} {name}").trim_end().to_owned()
+    crate::cli::amount::amount(value as f64, unit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diagnostics::top::FunctionTop;
-
-    #[test]
-    fn amounts_read_well() {
-        for (value, unit, text) in [
-            (1_500_000_000, "nanoseconds", "1.50 s"),
-            (250_000_000, "nanoseconds", "250 ms"),
-            (-20_000, "nanoseconds", "-20 us"),
-            (0, "nanoseconds", "0"),
-            (3_145_728, "bytes", "3 MiB"),
-            (-700, "bytes", "-700 B"),
-            (42, "count", "42"),
-        ] {
-            assert_eq!(amount(value, unit), text);
-        }
-    }
 
     #[test]
     fn spans_come_with_their_functions() {

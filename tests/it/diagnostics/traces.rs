@@ -181,7 +181,7 @@ fn a_peer_decides_neither_the_trace_nor_its_address() {
 }
 
 /// A peer that answers with `answer`, and the heads of the requests that it got.
-pub(super) fn fake_peer(ip: IpAddr, answer: &'static [u8]) -> (String, Receiver<String>) {
+pub(crate) fn fake_peer(ip: IpAddr, answer: &'static [u8]) -> (String, Receiver<String>) {
     let listener = TcpListener::bind((ip, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, heads) = mpsc::channel();

@@ -278,6 +278,7 @@ pub fn addresses(config: &StackConfig, store: Option<TraceStore>) -> BTreeMap<St
     let mut env = variables([
         ("PHASELAB_LISTEN", format!("127.0.0.1:{}", ports.http)),
         ("PHASELAB_DIAGNOSTICS_LISTEN", format!("127.0.0.1:{}", ports.diagnostics)),
+        ("PHASELAB_URL", format!("http://127.0.0.1:{}", ports.http)),
         ("PHASELAB_DIAGNOSTICS_URL", format!("http://127.0.0.1:{}", ports.diagnostics)),
     ]);
     if let Some(store) = store {
