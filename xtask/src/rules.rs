@@ -1,6 +1,8 @@
 //! A copy of Prometheus's configuration and rules for tests that cannot wait for hours: shorter windows, waits and
 //! intervals, other thresholds, and otherwise the same, which is checked.
 
+pub mod mutants;
+
 use std::fs;
 use std::path::Path;
 
