@@ -40,9 +40,10 @@ test: ## run all tests that need only Rust
 e2e: ## run the end-to-end tests on the real programs (needs `make stack` once; ARGS=name selects)
 	@$(XTASK) e2e $(ARGS)
 
-soak: ## take 1,000 profiles under full load (n=5000 for more), and fit the workers' slopes over ten minutes (needs `make stack`)
+soak: ## take 1,000 profiles under full load (n=5000 for more), fit the workers' slopes over ten minutes, and play with 500 bots for a minute (needs `make stack`)
 	STORM_ROUNDS=$(or $(n),1000) cargo test --package span-profiler --all-features --release --test storm -- --nocapture
 	WORKERS_SECONDS=600 $(XTASK) e2e workers
+	GAME_PLAYERS=500 GAME_SECONDS=60 $(XTASK) e2e websocket
 
 fuzz: ## try every parser with 100,000 inputs made at random (n=1000000 for more)
 	PROPTEST_CASES=$(or $(n),100000) cargo test --package phaselab --package span-profiler --lib fuzz_

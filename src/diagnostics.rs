@@ -50,6 +50,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::profiler::ProfilerCounts;
 use crate::telemetry::recent::RecentTraces;
 use access::Access;
+use manners::REFUSALS;
 use peers::Peers;
 use slots::Slots;
 
@@ -101,7 +102,7 @@ impl Diagnostics {
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let (stop, stopping) = watch::channel(false);
-        let counts = ProfilerCounts::new(&telemetry.instruments);
+        let counts = ProfilerCounts::new(&telemetry.instruments, profiles::KINDS, REFUSALS.map(Kind::error_type));
         telemetry.instruments.observe_profiler({
             let sources = sources.clone();
             move || sources.reading()

@@ -57,7 +57,7 @@ instruments! {
         "Iterations of the checksum loop that were run";
     /// With [`DB_BOUNDARIES`].
     DB_CLIENT_OPERATION_DURATION = Histogram "db.client.operation.duration", "s",
-        [DB_SYSTEM_NAME, DB_OPERATION_NAME, DB_COLLECTION_NAME, DB_QUERY_SUMMARY, ERROR_TYPE],
+        [DB_SYSTEM_NAME, DB_OPERATION_NAME, DB_COLLECTION_NAME, ERROR_TYPE],
         "Duration of database client operations";
     APP_TASKS_CURRENT = Gauge "app.tasks.current", "{task}", [], "Workers of the ramp that run now";
     APP_TASKS_CREATED = Counter "app.tasks.created", "{task}", [], "Workers that the ramp has started";

@@ -50,8 +50,13 @@ fn diagnostics(config: &Config, line: &mut impl FnMut(&str, &str)) {
             }
             line("PHASELAB_DIAGNOSTICS_OPEN", if to.open { LOOPBACK_PUBLISHED } else { "off" });
             line("PHASELAB_DIAGNOSTICS_HOSTS", &to.hosts.join(","));
-            let peers = to.peers.join(",");
-            line("PHASELAB_DIAGNOSTICS_PEERS", if peers.is_empty() { "none" } else { &peers });
+            // The default is nobody's word: read back as a list it would name peers, and these are told the token.
+            let peers = match (to.peers_named, to.peers.as_slice()) {
+                (false, _) => String::new(),
+                (true, []) => "none".to_owned(),
+                (true, peers) => peers.join(","),
+            };
+            line("PHASELAB_DIAGNOSTICS_PEERS", &peers);
         }
     }
     line("PHASELAB_PROFILER_HZ", &config.profiler.hz.to_string());

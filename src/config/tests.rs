@@ -307,6 +307,16 @@ fn all_faults_of_diagnostics_are_reported_at_once_and_tokens_are_not_shown() {
 }
 
 #[test]
+fn what_is_printed_names_peers_only_if_somebody_did() {
+    for (given, named, peers) in [("", false, 2), ("none", true, 0), ("http://127.0.0.1:6061", true, 1)] {
+        let printed = print(&good(&[("PHASELAB_DIAGNOSTICS_PEERS", given)]));
+        let env: HashMap<&str, &str> = printed.lines().filter_map(|line| line.split_once('=')).collect();
+        let again = Config::read(&env, &[]).unwrap().0.diagnostics.unwrap();
+        assert_eq!((again.peers_named, again.peers.len()), (named, peers), "{given:?}");
+    }
+}
+
+#[test]
 fn diagnostics_are_printed_and_the_token_is_withheld() {
     let config = good(&[
         ("PHASELAB_DIAGNOSTICS_LISTEN", "0.0.0.0:7070"),
@@ -319,7 +329,7 @@ fn diagnostics_are_printed_and_the_token_is_withheld() {
         "PHASELAB_DIAGNOSTICS_LISTEN=0.0.0.0:7070",
         "PHASELAB_DIAGNOSTICS_TOKEN=(withheld)",
         "PHASELAB_DIAGNOSTICS_HOSTS=lab.example",
-        "PHASELAB_DIAGNOSTICS_PEERS=http://127.0.0.1:6061,http://127.0.0.1:6062",
+        "PHASELAB_DIAGNOSTICS_PEERS=",
         "PHASELAB_PROFILER_HZ=99",
         "PHASELAB_PROFILER_WINDOW=1m30s",
     ] {

@@ -42,7 +42,7 @@ pub(super) async fn manners(State(app): State<Arc<App>>, request: Request, next:
         Err(problem) => problem.into_response(),
     };
     if let Some(problem) = response.extensions().get::<Arc<Problem>>().map(Arc::clone) {
-        if is_refusal(problem.kind()) {
+        if REFUSALS.contains(&problem.kind()) {
             app.counts.refused(problem.kind().error_type());
         }
         if go {
@@ -62,11 +62,15 @@ pub(super) async fn manners(State(app): State<Arc<App>>, request: Request, next:
     response
 }
 
-/// Whether a client was turned away, rather than that it asked for what there is not.
-fn is_refusal(kind: Kind) -> bool {
-    use Kind::{BodyTooLarge, HostNotAllowed, OriginNotAllowed, PeerNotAllowed, ProfileRunning, TokenRequired};
-    matches!(kind, TokenRequired | PeerNotAllowed | OriginNotAllowed | HostNotAllowed | ProfileRunning | BodyTooLarge)
-}
+/// How a client is turned away, rather than that it asked for what there is not.
+pub(super) const REFUSALS: [Kind; 6] = [
+    Kind::TokenRequired,
+    Kind::PeerNotAllowed,
+    Kind::OriginNotAllowed,
+    Kind::HostNotAllowed,
+    Kind::ProfileRunning,
+    Kind::BodyTooLarge,
+];
 
 /// A body that comes with GET would lie unread as long as the profile takes.
 fn no_body(request: &Request) -> Result<(), Problem> {

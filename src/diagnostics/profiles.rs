@@ -22,6 +22,16 @@ const CPU_SECONDS: Duration = Duration::from_secs(30);
 /// Go's default for an execution trace.
 const EXECUTION_SECONDS: Duration = Duration::from_secs(1);
 
+/// The kind of a CPU profile that was taken when it was asked for.
+const CPU: &str = "cpu";
+
+/// The kind of a CPU profile out of the recorder.
+pub(super) const RECORDED: &str = "recorded";
+
+/// All kinds that are counted; those besides CPU are called as in addresses.
+pub(super) const KINDS: [&str; 6] =
+    [CPU, RECORDED, What::Heap.name(), What::Allocs.name(), What::Tasks.name(), What::Execution.name()];
+
 type Answer = Result<Response, Problem>;
 
 /// `/debug/pprof/`: what there is, with a command for each.
@@ -53,7 +63,7 @@ pub(super) async fn cpu(State(app): State<Arc<App>>, method: Method, RawQuery(qu
         profile
     })
     .await?;
-    app.counts.profile("cpu");
+    app.counts.profile(CPU);
     let title = title(&app, "CPU", &format!("{} at {hz} Hz", short(seconds)), &ask);
     answer::profile(&app, profile, &ask, form, title).await
 }
@@ -73,7 +83,7 @@ async fn recorded(app: &Arc<App>, ask: &Ask, form: Form) -> Answer {
         );
         return Err(Problem::new(Kind::NoSamples, detail));
     }
-    app.counts.profile("recorded");
+    app.counts.profile(RECORDED);
     let window = ask.filter.since.unwrap_or(recorder.window);
     let title = title(app, "CPU", &format!("last {} at {} Hz", duration::format(window), recorder.hz), ask);
     answer::profile(app, profile, ask, form, title).await

@@ -15,6 +15,7 @@ use super::answer::{self, Form};
 use super::ask::{self, Ask, Format};
 use super::pages;
 use super::peers::{self, Answers, Asked};
+use super::profiles::RECORDED;
 use super::slots::What;
 use super::sources::{Filter, Profile};
 use super::spans::json;
@@ -200,7 +201,7 @@ fn height(svg: &[u8]) -> u32 {
 /// The trace's profile as a file, a flame graph or folded stacks, from here or from a peer.
 async fn file(app: &Arc<App>, trace_id: u128, ask: &Ask, form: Form, may_ask: bool) -> Result<Response, Problem> {
     if let Some(profile) = recorded(app, trace_id).await? {
-        app.counts.profile("recorded");
+        app.counts.profile(RECORDED);
         let title = format!("{} CPU, trace {trace_id:032x}", app.service);
         return answer::profile(app, profile, ask, form, title).await;
     }

@@ -31,6 +31,18 @@ const VERSIONS: [&str; 2] = ["1.0", "1.1"];
 /// All refusals, both kinds of success, the connection that became another, and the client that went away.
 const OUTCOMES: usize = Kind::ALL.len() + 4;
 
+/// What counts against an objective: how a request for work can fail that the service is to blame for.
+const FAILURES: [Kind; 8] = [
+    Kind::InjectedFailure,
+    Kind::DatabaseError,
+    Kind::EncodingError,
+    Kind::Panic,
+    Kind::Overloaded,
+    Kind::DatabaseUnavailable,
+    Kind::NotReady,
+    Kind::Timeout,
+];
+
 /// Paths and queries are shortened to this many bytes in spans.
 const MAX_URL_BYTES: usize = 512;
 
@@ -91,7 +103,7 @@ pub struct Observed {
     /// By method; `None` for routes without spans.
     span_names: Option<[Arc<str>; METHODS.len()]>,
     reads_parent: bool,
-    /// By method, version and outcome; filled on first use.
+    /// By method, version and outcome; filled on first use, those of an objective at once.
     bound: Box<[OnceLock<BoundHistogram>]>,
 }
 
@@ -104,14 +116,22 @@ impl Observed {
             let method = if method == "_OTHER" { "HTTP" } else { method };
             pattern.map_or_else(|| method.into(), |pattern| format!("{method} {pattern}").into())
         });
-        Arc::new(Self {
+        let observed = Self {
             instruments: Arc::clone(&telemetry.instruments),
             recent: Arc::clone(&telemetry.recent),
             pattern,
             span_names: traced.then_some(span_names),
             reads_parent,
             bound: (0..METHODS.len() * VERSIONS.len() * OUTCOMES).map(|_| OnceLock::new()).collect(),
-        })
+        };
+        if route.is_some_and(|route| route.has_objective) {
+            // What is bound is shown with 0: failures that are all there with the first export are an increase, too.
+            let (get, version) = (names::method_index("GET"), VERSIONS.len() - 1);
+            for outcome in FAILURES.map(Outcome::Refused).into_iter().chain([Outcome::Good]) {
+                observed.histogram(get, version, outcome);
+            }
+        }
+        Arc::new(observed)
     }
 
     fn span(&self, request: &Request, method: usize) -> Span {

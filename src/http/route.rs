@@ -43,6 +43,8 @@ pub struct Route {
     pub traced: bool,
     /// Whether requests count against the concurrency limit; what watches the service must get through.
     pub limited: bool,
+    /// Whether alerts watch how many of its requests fail.
+    pub has_objective: bool,
     /// What it is for.
     pub about: &'static str,
     /// A link that shows something.
@@ -56,6 +58,7 @@ pub const ROUTES: [Route; 8] = [
         answer: Answer::Index,
         traced: true,
         limited: false,
+        has_objective: false,
         about: "this list, as HTML or (Accept: application/json) JSON",
         example: "/",
     },
@@ -64,6 +67,7 @@ pub const ROUTES: [Route; 8] = [
         answer: Answer::Work,
         traced: true,
         limited: true,
+        has_objective: true,
         about: "work in phases: a database query (db_ms adds latency), a checksum loop (loop_iterations) and an encoded \
                 payload (items rows); fail names a phase that fails",
         example: "/api/work?db_ms=5&loop_iterations=20000&items=10",
@@ -73,6 +77,7 @@ pub const ROUTES: [Route; 8] = [
         answer: Answer::Tasks,
         traced: true,
         limited: true,
+        has_objective: false,
         about: "the queue: POST sends a task that takes work_ms and is answered with 202, or 429 when the queue is full; \
                 GET counts what became of all tasks",
         example: "/api/tasks",
@@ -82,6 +87,7 @@ pub const ROUTES: [Route; 8] = [
         answer: Answer::Null,
         traced: true,
         limited: true,
+        has_objective: false,
         about: "no work at all: one span and one record, to measure what telemetry costs",
         example: "/api/null",
     },
@@ -91,6 +97,7 @@ pub const ROUTES: [Route; 8] = [
         traced: true,
         // It has a limit of its own, which counts for as long as the connection lasts.
         limited: false,
+        has_objective: false,
         about: "the game, for WebSocket clients alone: docs/websocket.md has the messages; bots play it with phaselab \
                 load --scenario websocket",
         example: "/ws",
@@ -100,6 +107,7 @@ pub const ROUTES: [Route; 8] = [
         answer: Answer::Metrics,
         traced: false,
         limited: false,
+        has_objective: false,
         about: "metrics for Prometheus: OpenMetrics with exemplars, or plain text, as Accept asks",
         example: "/metrics",
     },
@@ -108,6 +116,7 @@ pub const ROUTES: [Route; 8] = [
         answer: Answer::Alive,
         traced: false,
         limited: false,
+        has_objective: false,
         about: "whether the process answers",
         example: "/healthz",
     },
@@ -116,6 +125,7 @@ pub const ROUTES: [Route; 8] = [
         answer: Answer::Ready,
         traced: false,
         limited: false,
+        has_objective: false,
         about: "whether the process can do its work, and which dependency is missing if not",
         example: "/readyz",
     },

@@ -99,10 +99,13 @@ impl Instruments {
         let section_duration = histogram(&meter, names::SECTION_DURATION, names::SECTION_BOUNDARIES);
         let active_requests = Arc::new(ActiveRequests::default());
         active_requests.register(meter.inner());
+        let loop_iterations = counter(&meter, names::WORK_LOOP_ITERATIONS).bind(&[]);
+        // Bound without attributes it would be shown with its first increase only.
+        loop_iterations.add(0);
         Self {
             http_duration: histogram(&meter, names::HTTP_SERVER_REQUEST_DURATION, names::HTTP_BOUNDARIES),
             active_requests,
-            loop_iterations: counter(&meter, names::WORK_LOOP_ITERATIONS).bind(&[]),
+            loop_iterations,
             db_duration: histogram(&meter, names::DB_CLIENT_OPERATION_DURATION, names::DB_BOUNDARIES),
             websocket: Websocket::new(&meter),
             sections: Section::ALL

@@ -25,14 +25,21 @@ pub struct ProfilerCounts {
 }
 
 impl ProfilerCounts {
-    /// The counters of this service.
+    /// The counters of this service, at 0 for each of these kinds and reasons, so that also the first one is an increase.
     #[must_use]
-    pub fn new(instruments: &Instruments) -> Self {
+    pub fn new(
+        instruments: &Instruments,
+        kinds: impl IntoIterator<Item = &'static str>,
+        reasons: impl IntoIterator<Item = &'static str>,
+    ) -> Self {
         let counter = |instrument: Instrument| {
             let builder = instruments.meter().u64_counter(instrument.name);
             builder.with_unit(instrument.unit).with_description(instrument.description).build()
         };
-        Self { profiles: counter(names::PROFILER_PROFILES), refused: counter(names::PROFILER_REFUSED) }
+        let counts = Self { profiles: counter(names::PROFILER_PROFILES), refused: counter(names::PROFILER_REFUSED) };
+        kinds.into_iter().for_each(|kind| counts.profiles.add(0, &[KeyValue::new(attribute::KIND, kind)]));
+        reasons.into_iter().for_each(|reason| counts.refused.add(0, &[KeyValue::new(attribute::REASON, reason)]));
+        counts
     }
 
     /// A profile of this kind was taken.

@@ -12,6 +12,7 @@ use crate::progress::{Progress, human};
 
 mod alertmanager;
 mod documents;
+mod mutants;
 mod names;
 mod queries;
 
@@ -27,6 +28,17 @@ enum Outcome {
     Passed,
     Failed(String),
     Skipped(String),
+}
+
+impl Outcome {
+    /// Of a check that finds faults, a line each.
+    fn of(faults: anyhow::Result<Vec<String>>) -> Self {
+        match faults {
+            Ok(faults) if faults.is_empty() => Self::Passed,
+            Ok(faults) => Self::Failed(faults.join("\n")),
+            Err(error) => Self::Failed(format!("{error:#}")),
+        }
+    }
 }
 
 /// Runs every check, also after one has failed.
@@ -94,6 +106,7 @@ fn checks<'a>(settings: &'a Settings, repo: &'a Path, places: &'a Places) -> Vec
     }
     checks.push(("promtool check rules".to_owned(), Box::new(move || check_rules(settings, repo, places))));
     checks.push(("promtool test rules".to_owned(), Box::new(move || test_rules(settings, repo, places))));
+    checks.push(("tests of rules notice faults".to_owned(), Box::new(move || test_mutants(settings, repo, places))));
     checks.push(("names in rules and documents".to_owned(), Box::new(move || check_names(settings, repo, places))));
     for file in alertmanager::CONFIGURATIONS {
         let check = move || check_alertmanager(settings, repo, places, file);
@@ -146,14 +159,13 @@ fn test_rules(settings: &Settings, repo: &Path, places: &Places) -> Outcome {
     })
 }
 
+fn test_mutants(settings: &Settings, repo: &Path, places: &Places) -> Outcome {
+    with_program(places, &PROMTOOL, settings.ci, |promtool| Outcome::of(mutants::unnoticed(repo, &promtool)))
+}
+
 fn check_names(settings: &Settings, repo: &Path, places: &Places) -> Outcome {
     with_program(places, &PROMETHEUS, settings.ci, |prometheus| {
-        let faults = queries::listing(settings, repo).and_then(|names| queries::faults(repo, &prometheus, &names));
-        match faults {
-            Ok(faults) if faults.is_empty() => Outcome::Passed,
-            Ok(faults) => Outcome::Failed(faults.join("\n")),
-            Err(error) => Outcome::Failed(format!("{error:#}")),
-        }
+        Outcome::of(queries::listing(settings, repo).and_then(|names| queries::faults(repo, &prometheus, &names)))
     })
 }
 

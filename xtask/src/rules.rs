@@ -1,6 +1,8 @@
 //! A copy of Prometheus's configuration and rules for tests that cannot wait for hours: shorter windows, waits and
 //! intervals, other thresholds, and otherwise the same, which is checked.
 
+pub mod mutants;
+
 use std::fs;
 use std::path::Path;
 
@@ -81,8 +83,9 @@ enum Place {
 }
 
 /// What stands before such a number.
-const PLACES: [(&str, Place); 7] = [
+const PLACES: [(&str, Place); 8] = [
     ("[", Place::Window),
+    ("offset ", Place::Window),
     (" for: ", Place::Wait),
     ("scrape_interval: ", Place::Interval),
     ("evaluation_interval: ", Place::Interval),
@@ -121,13 +124,13 @@ mod tests {
 
     #[test]
     fn windows_waits_intervals_and_the_named_threshold_change_and_nothing_else() {
-        let text = "evaluation_interval: 10s\n- alert: A\n  expr: rate(a_5m[5m]) > 1\n  for: 10m\n\
+        let text = "evaluation_interval: 10s\n- alert: A\n  expr: rate(a_5m[5m] offset 1h) > 1\n  for: 10m\n\
                     - alert: B\n  # > 3 is much\n  expr: |2\n  a * 0.95\n  > 0.8 and b >= 8\n  for: 1m\n";
         let mut left = vec!["B"];
         let changed = QUICK.change(text, &mut left);
         assert_eq!(
             changed,
-            "evaluation_interval: 1s\n- alert: A\n  expr: rate(a_5m[20s]) > 1\n  for: 2s\n\
+            "evaluation_interval: 1s\n- alert: A\n  expr: rate(a_5m[20s] offset 20s) > 1\n  for: 2s\n\
              - alert: B\n  # > 3 is much\n  expr: |2\n  a * 0.95\n  > 7 and b >= 8\n  for: 2s\n"
         );
         assert!(left.is_empty());

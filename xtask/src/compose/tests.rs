@@ -39,6 +39,12 @@ fn containers_open_loopback_ports_alone_and_the_variables_have_the_defaults_of_n
 }
 
 #[test]
+fn the_diagnostics_of_the_service_can_be_turned_off_in_containers() {
+    let line = "      PHASELAB_DIAGNOSTICS_LISTEN: ${PHASELAB_DIAGNOSTICS_LISTEN:-0.0.0.0:6060}\n";
+    assert!(file("docker-compose.yml").contains(line));
+}
+
+#[test]
 fn the_image_is_built_from_the_same_images_with_and_without_compose() {
     let pins = pairs(&file(".env"), "");
     let defaults = pairs(&file("Dockerfile"), "ARG ");

@@ -8,21 +8,31 @@ use serde_json::Value;
 use super::lab::{Lab, Options, wait_for};
 use super::service::QUICK;
 
+/// How many play, unless `GAME_PLAYERS` says otherwise.
 const PLAYERS: u64 = 200;
 const SLOW: u64 = 5;
 /// Messages a second, each given to all players.
 const RATE: u64 = 10;
+/// How long, unless `GAME_SECONDS` says otherwise.
 const SECONDS: u64 = 20;
 
 /// Two export intervals of five seconds, the collector's queue, and room for a busy machine.
 const EXPORTED_WITHIN: Duration = Duration::from_secs(30);
 
+/// A number out of the environment, for a longer run.
+fn given(variable: &str, otherwise: u64) -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a setting of this test alone")]
+    let text = std::env::var(variable).ok();
+    text.map_or(otherwise, |text| text.parse().unwrap())
+}
+
 #[test]
 fn two_hundred_players_get_everything_and_slow_ones_are_dropped() {
     let lab = Lab::start(Options { env: &QUICK, serve: true, ..Options::default() });
     let target = format!("http://127.0.0.1:{}", lab.stack.config().ports.http);
-    let [players, slow, rate] = [PLAYERS, SLOW, RATE].map(|number| number.to_string());
-    let duration = format!("{SECONDS}s");
+    let (players, seconds) = (given("GAME_PLAYERS", PLAYERS), given("GAME_SECONDS", SECONDS));
+    let (due, duration) = (RATE * seconds * (players - SLOW), format!("{seconds}s"));
+    let [players, slow, rate] = [players, SLOW, RATE].map(|number| number.to_string());
     let args = ["--players", &players, "--slow-players", &slow, "--rate", &rate, "--duration", &duration];
     let (code, report) = lab.phaselab(&[&["load", &target, "--scenario", "websocket"], &args[..]].concat());
     assert_eq!(code, 0, "{report:#}");
@@ -34,8 +44,8 @@ fn two_hundred_players_get_everything_and_slow_ones_are_dropped() {
         report["latency_ms"],
         number("slow_dropped")
     );
-    assert_eq!(number("said"), RATE * SECONDS);
-    assert_eq!((number("due"), number("received")), (RATE * SECONDS * (PLAYERS - SLOW), number("due")));
+    assert_eq!(number("said"), RATE * seconds);
+    assert_eq!((number("due"), number("received")), (due, due));
     assert_eq!((number("lost"), number("doubled"), number("slow_dropped")), (0, 0, SLOW));
 
     let counted = [

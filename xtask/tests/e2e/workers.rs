@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use procfs::process::Process;
 use serde_json::Value;
+use xtask::process::Identity;
 use xtask::stack::Name;
 
 use super::lab::{Lab, Options, wait_for};
@@ -32,6 +34,9 @@ const WARM_UP: Duration = Duration::from_secs(10);
 /// The window over which slopes are fitted, unless `WORKERS_SECONDS` says otherwise.
 const OBSERVED: Duration = Duration::from_secs(40);
 
+/// What a service without load may hold.
+const IDLE_RESIDENT: u64 = 64 * 1024 * 1024;
+
 fn observed() -> Duration {
     #[expect(clippy::disallowed_methods, reason = "a setting of this test alone")]
     let given = std::env::var("WORKERS_SECONDS").ok();
@@ -45,13 +50,48 @@ fn the_bad_worker_leaks_and_the_optimized_one_does_not_with_the_same_results() {
     wait_for("both workers are in Prometheus", PATIENCE, || {
         WORKERS.iter().all(|(kind, _)| query(&lab, &format!("worker_active_tasks{{worker_type=\"{kind}\"}}")).is_some())
     });
-    std::thread::sleep((WARM_UP + observed()).saturating_sub(start.elapsed()));
+    std::thread::sleep(WARM_UP.saturating_sub(start.elapsed()));
+    // Nobody asks the service anything meanwhile.
+    let idle = Idle::begin(&lab);
+    std::thread::sleep(observed());
+    idle.end(&lab);
     // First, as the other parts need memory too.
     slopes(&lab, observed().as_secs());
     from_a_bucket_to_a_profile(&lab);
     profiles(&lab);
     results(&lab);
     lab.print_resident();
+}
+
+/// What the service costs while it does nothing but export its metrics and have them scraped.
+struct Idle {
+    cpu: Duration,
+    since: Instant,
+}
+
+impl Idle {
+    fn begin(lab: &Lab) -> Self {
+        Self { cpu: cpu_time(service(lab)), since: Instant::now() }
+    }
+
+    /// Prints the cost. Only memory is asserted: the share of a core depends on the machine.
+    fn end(self, lab: &Lab) {
+        let (cpu, resident) = (cpu_time(service(lab)) - self.cpu, service(lab).resident_bytes().unwrap());
+        let share = cpu.as_secs_f64() / self.since.elapsed().as_secs_f64();
+        println!("  idle service: {:.2} % of a core, {} MiB resident", share * 100.0, resident / 1024 / 1024);
+        assert!(resident <= IDLE_RESIDENT, "{resident} bytes resident");
+    }
+}
+
+fn service(lab: &Lab) -> &Identity {
+    let (_, identity) = lab.stack.running().find(|(name, _)| *name == Name::Phaselab).unwrap();
+    identity
+}
+
+/// CPU time of all threads so far.
+fn cpu_time(identity: &Identity) -> Duration {
+    let stat = Process::new(identity.pid.try_into().unwrap()).and_then(|process| process.stat()).unwrap();
+    Duration::from_millis((stat.utime + stat.stime) * 1_000 / procfs::ticks_per_second())
 }
 
 /// The value of an instant query that has one.
