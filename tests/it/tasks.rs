@@ -2,6 +2,7 @@
 //! lead back to their request, a stop that forgets what was accepted.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use otlp_testkit::proto::common::v1::any_value::Value;
 use otlp_testkit::{Receiver, attribute};
@@ -19,13 +20,16 @@ fn what_is_accepted_is_done_once_and_what_is_rejected_is_told() {
     let server = Server::start(&[
         ("OTEL_TRACES_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
-        ("PHASELAB_SHUTDOWN_TIMEOUT", "60s"),
+        ("PHASELAB_SHUTDOWN_TIMEOUT", "600s"),
     ]);
     // The number of each task that was accepted, and the span of the request that sent it.
     let mut accepted = HashMap::new();
     let mut rejected = 0;
+    let started = Instant::now();
     while rejected < 20 {
-        let answer = server.request("POST", "/api/tasks?work_ms=300", &[]);
+        // Where requests are slow the tasks are too, so that the queue is full at some time on any machine.
+        let work = started.elapsed().as_millis().clamp(300, 10_000);
+        let answer = server.request("POST", &format!("/api/tasks?work_ms={work}"), &[]);
         if answer.status == 202 {
             let (trace, span) = answer.trace();
             assert_eq!(answer.json()["trace_id"], trace);
