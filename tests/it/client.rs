@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longer than any answer takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any answer takes on a busy machine: who waits in vain has found a fault, and only that takes this long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What came back.
 #[derive(Debug)]

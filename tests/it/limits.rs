@@ -1,6 +1,7 @@
 //! Requests are bounded in time and number. Catches: work that goes on after its request, a root span that ends before
 //! its children, probes that starve under load.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use otlp_testkit::{FoundSpan, Receiver};
@@ -12,15 +13,17 @@ fn times_out(query: &str, cut_phase: &str) {
     let receiver = Receiver::start().unwrap();
     let endpoint = receiver.http_endpoint();
     let server = Server::start(&[
-        ("PHASELAB_REQUEST_TIMEOUT", "300ms"),
+        ("PHASELAB_REQUEST_TIMEOUT", "3s"),
         ("OTEL_TRACES_EXPORTER", "otlp"),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
     ]);
+    // So that the time is over in the phase that is asked for, and not before it.
+    server.wait_until_ready();
     let started = Instant::now();
     let answer = server.get(&format!("/api/work?{query}"));
     answer.problem(504, "timeout");
-    assert!(started.elapsed() >= Duration::from_millis(300));
+    assert!(started.elapsed() >= Duration::from_secs(3));
     let (trace, root) = answer.trace();
     let of_trace = |spans: Vec<FoundSpan>| -> Vec<_> {
         let id = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -37,14 +40,14 @@ fn times_out(query: &str, cut_phase: &str) {
     assert_eq!(phase.status.as_ref().unwrap().code, 2, "{phase:?}");
     // The phase stopped when its request did, not when its work was done.
     let took = Duration::from_nanos(phase.end_time_unix_nano - phase.start_time_unix_nano);
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
     let section = format!("section=\"{cut_phase}\"");
     assert_eq!(server.series(&["section_duration_seconds_count", &section, "} 1"]).len(), 1);
 }
 
 #[test]
 fn a_slow_query_times_out() {
-    times_out("db_ms=20000", "db_query");
+    times_out("db_ms=60000", "db_query");
 }
 
 #[test]
@@ -62,7 +65,9 @@ fn a_body_that_does_not_come_is_the_clients_fault() {
 #[test]
 fn over_the_limit_clients_are_turned_away_and_probes_are_not() {
     let server = Server::start(&[("PHASELAB_MAX_CONCURRENT_REQUESTS", "1")]);
-    let mut slow = send(server.address, head("GET", "/api/work?db_ms=1500", &[]).as_bytes());
+    server.wait_until_ready();
+    // It is inside until its body has come.
+    let mut slow = send(server.address, head("GET", "/api/null", &[("Content-Length", "1")]).as_bytes());
     server.wait_until_busy();
     let refused = server.get("/api/null");
     refused.problem(503, "overloaded");
@@ -72,6 +77,7 @@ fn over_the_limit_clients_are_turned_away_and_probes_are_not() {
     }
     let in_flight = server.series(&["http_server_active_requests", "\"GET\""]);
     assert!(in_flight[0].ends_with(" 2"), "the slow one and the scrape: {in_flight:?}");
+    slow.write_all(b"x").unwrap();
     assert_eq!(Answer::read(&mut slow).status, 200);
     assert_eq!(server.get("/api/null").status, 200);
 }

@@ -1,6 +1,8 @@
 //! Log lines. Catches: lines without ids, lines that are not JSON (every line of every test is parsed), and an exporter
 //! that complains again and again.
 
+use std::net::SocketAddr;
+
 use otlp_testkit::Receiver;
 
 use crate::client::PATIENCE;
@@ -43,8 +45,10 @@ fn a_quiet_log_hides_no_span() {
 
 #[test]
 fn a_missing_collector_is_reported_once_and_its_return_too() {
-    // A port that was free a moment ago.
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound and not listening yet: it refuses connections, and nobody else can take the port.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
     let endpoint = format!("http://{address}");
     let variables = [
         ("OTEL_TRACES_EXPORTER", "otlp"),
@@ -52,8 +56,6 @@ fn a_missing_collector_is_reported_once_and_its_return_too() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
-        ("OTEL_METRIC_EXPORT_TIMEOUT", "100"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
     ];
     let server = Server::start(&variables);
     let cannot =
@@ -67,7 +69,8 @@ fn a_missing_collector_is_reported_once_and_its_return_too() {
         server.get("/api/null");
     }
 
-    let receiver = Receiver::bind(address).unwrap();
+    socket.listen(128).unwrap();
+    let receiver = Receiver::serve(socket.into()).unwrap();
     while export(&server) != serde_json::json!({"traces": "working", "metrics": "working"}) {
         assert!(started.elapsed() < PATIENCE);
         server.get("/api/null");

@@ -7,6 +7,7 @@ use crate::server::Server;
 #[test]
 fn the_index_links_to_what_is_served() {
     let server = Server::start(&[]);
+    server.wait_until_ready();
     let html = server.get("/");
     assert_eq!(html.header("content-type"), Some("text/html; charset=utf-8"));
     let json = server.request("GET", "/", &[("Accept", "application/json")]).json();
@@ -34,6 +35,7 @@ fn readiness_names_the_missing_database_and_comes_back() {
     server.log.wait_for("the database is not ready; each request and /readyz tries again");
 
     std::fs::remove_file(&blocked).unwrap();
+    server.wait_until_ready();
     assert_eq!(server.get("/readyz").json()["status"], "ready");
     assert_eq!(server.get("/api/work").status, 200);
 }
@@ -46,6 +48,7 @@ fn readiness_tells_about_the_export_without_depending_on_it() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
     ];
     let server = Server::start(&unreachable);
+    server.wait_until_ready();
     assert_eq!(server.get("/readyz").json()["export"], serde_json::json!({"traces": "untried", "metrics": "off"}));
     server.get("/api/null");
     let started = std::time::Instant::now();
@@ -94,6 +97,7 @@ fn a_disabled_sdk_leaves_the_service_working() {
     assert_eq!((answer.status, answer.header("traceresponse")), (200, None));
     assert!(answer.json()["trace_id"].is_null());
     server.get("/metrics").problem(404, "not_found");
+    server.wait_until_ready();
     assert_eq!(server.get("/readyz").json()["export"]["traces"], "off");
     server.stop();
 }

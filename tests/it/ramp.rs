@@ -7,7 +7,7 @@ use crate::server::run;
 fn it_goes_up_and_down_and_writes_a_trace() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ramp.pftrace");
-    let finished = run(&["ramp", "--workers", "20", "--duration", "3s", "-o", path.to_str().unwrap()], &[]);
+    let finished = run(&["ramp", "--workers", "20", "--duration", "6s", "-o", path.to_str().unwrap()], &[]);
     assert_eq!((finished.status.code(), finished.stderr.as_str()), (Some(0), ""), "{finished:?}");
     assert!(finished.stdout.contains("increasing") && finished.stdout.contains("decreasing"), "{finished:?}");
     assert!(finished.stdout.contains("20 workers were started, 0 are left\n"), "{finished:?}");

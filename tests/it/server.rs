@@ -81,6 +81,9 @@ impl Server {
             ("PHASELAB_LISTEN", "127.0.0.1:0"),
             ("PHASELAB_DATABASE", ":memory:"),
             ("PHASELAB_DIAGNOSTICS_LISTEN", "off"),
+            // On a busy machine requests and exports take long, and neither is late because of that.
+            ("PHASELAB_REQUEST_TIMEOUT", "120s"),
+            ("PHASELAB_DECISION_WAIT", "300s"),
             ("OTEL_TRACES_EXPORTER", "none"),
             ("OTEL_METRICS_EXPORTER", "none"),
         ];
@@ -118,6 +121,14 @@ impl Server {
         page.lines().filter(has_all).map(str::to_owned).collect()
     }
 
+    /// Waits until the database is open, which the first requests wait for otherwise.
+    pub(crate) fn wait_until_ready(&self) {
+        let started = Instant::now();
+        while self.get("/readyz").status != 200 {
+            assert!(started.elapsed() < PATIENCE);
+        }
+    }
+
     /// Waits until one request besides the scrape is inside.
     pub(crate) fn wait_until_busy(&self) {
         let started = Instant::now();
@@ -137,6 +148,11 @@ impl Server {
         let pid = self.child.id().to_string();
         let limit = format!("--nofile={limit}:{limit}");
         assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+    }
+
+    /// Whether the program has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for the end and reads all that was logged.

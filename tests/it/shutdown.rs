@@ -24,7 +24,7 @@ fn finishes_and_flushes(signal: &str) {
         ("OTEL_METRICS_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
     ]);
-    let mut slow = send(server.address, head("GET", "/api/work?db_ms=1000", &[]).as_bytes());
+    let mut slow = send(server.address, head("GET", "/api/work?db_ms=3000", &[]).as_bytes());
     server.wait_until_busy();
     server.signal(signal);
     wait_until_closed(&server);
@@ -57,14 +57,13 @@ fn sigint_does_the_same() {
 #[test]
 fn what_takes_too_long_is_cut_and_counted() {
     let server = Server::start(&[("PHASELAB_SHUTDOWN_TIMEOUT", "200ms")]);
-    let mut slow = send(server.address, head("GET", "/api/work?db_ms=15000", &[]).as_bytes());
+    let mut slow = send(server.address, head("GET", "/api/work?db_ms=60000", &[]).as_bytes());
     server.wait_until_busy();
-    let started = Instant::now();
     server.signal("TERM");
     let (status, log) = server.wait();
-    assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(status.code(), Some(0));
     assert_eq!(log.wait_for("connections were cut")["fields"]["connections"], 1);
+    // It would have had its answer by itself after 60 s.
     let mut rest = Vec::new();
     let _ = std::io::Read::read_to_end(&mut slow, &mut rest);
     assert!(rest.is_empty());
@@ -73,14 +72,16 @@ fn what_takes_too_long_is_cut_and_counted() {
 #[test]
 fn a_second_signal_ends_at_once() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let server = Server::start(&[("PHASELAB_SHUTDOWN_TIMEOUT", "60s")]);
-        let _slow = send(server.address, head("GET", "/api/work?db_ms=15000", &[]).as_bytes());
+        let mut server = Server::start(&[("PHASELAB_SHUTDOWN_TIMEOUT", "100s")]);
+        let _slow = send(server.address, head("GET", "/api/work?db_ms=60000", &[]).as_bytes());
         server.wait_until_busy();
         server.signal("TERM");
         server.log.wait_for("stopping; a second signal ends at once");
-        // Signals that come within a moment count as one.
-        std::thread::sleep(Duration::from_millis(200));
-        server.signal(signal);
+        // Signals that come within a moment count as one, so this one comes again until it counts.
+        while !server.has_ended() {
+            server.signal(signal);
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let (status, _) = server.wait();
         assert_eq!(status.code(), Some(code));
     }
@@ -94,15 +95,16 @@ fn a_collector_that_does_not_answer_delays_the_end_by_the_limit_only() {
     let server = Server::start(&[
         ("OTEL_TRACES_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "20000"),
-        ("OTEL_BSP_EXPORT_TIMEOUT", "20000"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "100000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "100000"),
         ("PHASELAB_SHUTDOWN_TIMEOUT", "300ms"),
     ]);
     server.get("/api/work");
     let started = Instant::now();
     server.signal("TERM");
     let (status, log) = server.wait();
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    // Not by that of the export.
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     assert_eq!(status.code(), Some(0));
     assert_eq!(log.wait_for("the last telemetry may be lost")["fields"]["signal"], "traces");
 }

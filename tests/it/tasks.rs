@@ -2,11 +2,15 @@
 //! lead back to their request, a stop that forgets what was accepted.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use otlp_testkit::proto::common::v1::any_value::Value;
 use otlp_testkit::{Receiver, attribute};
 
 use crate::server::Server;
+
+/// Ten times as long as a hundred requests and some take.
+const FAST_FOR: Duration = Duration::from_secs(5);
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -19,13 +23,16 @@ fn what_is_accepted_is_done_once_and_what_is_rejected_is_told() {
     let server = Server::start(&[
         ("OTEL_TRACES_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
-        ("PHASELAB_SHUTDOWN_TIMEOUT", "60s"),
+        ("PHASELAB_SHUTDOWN_TIMEOUT", "600s"),
     ]);
     // The number of each task that was accepted, and the span of the request that sent it.
     let mut accepted = HashMap::new();
     let mut rejected = 0;
+    let started = Instant::now();
     while rejected < 20 {
-        let answer = server.request("POST", "/api/tasks?work_ms=300", &[]);
+        // Where requests are too slow for it the tasks are too, so that the queue is full at some time on any machine.
+        let work = if started.elapsed() < FAST_FOR { 300 } else { 10_000 };
+        let answer = server.request("POST", &format!("/api/tasks?work_ms={work}"), &[]);
         if answer.status == 202 {
             let (trace, span) = answer.trace();
             assert_eq!(answer.json()["trace_id"], trace);
@@ -33,7 +40,8 @@ fn what_is_accepted_is_done_once_and_what_is_rejected_is_told() {
         } else {
             answer.problem(429, "queue_full");
             // A hundred tasks of 0.3 s for four workers, in whole seconds.
-            assert_eq!(answer.header("retry-after"), Some("8"));
+            let retry_after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+            assert!(retry_after == 8 || (work > 300 && retry_after > 8), "{retry_after}");
             rejected += 1;
         }
     }

@@ -21,7 +21,6 @@ fn exporting(receiver: &Receiver, protocol: &str, more: &[(&str, &str)]) -> Serv
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
-        ("OTEL_METRIC_EXPORT_TIMEOUT", "200"),
     ];
     variables.extend_from_slice(more);
     Server::start(&variables)

@@ -141,6 +141,8 @@ fn a_message_is_a_trace_and_its_broadcast_another_that_links_to_it() {
     join(&mut bob);
     assert_eq!(ask(&mut ann, &json!({"kind": "say", "text": "hello"}))["kind"], "said");
     assert_eq!(ask(&mut bob, &json!({"kind": "fly"}))["kind"], "said");
+    // Once it has the answer to that, the message was processed.
+    assert_eq!(serde_json::from_str::<Value>(bob.read().unwrap().to_text().unwrap()).unwrap()["kind"], "error");
     drop((ann, bob));
     server.stop();
     let received = receiver.received();
@@ -192,7 +194,11 @@ fn bots_get_everything_and_the_counters_agree() {
         assert_eq!(sum(&format!("websocket_bytes_{name}_total{{")), report[of]["bytes"].as_f64().unwrap());
     }
     assert_eq!(sum("websocket_broadcasts_total{"), 180.0);
-    assert_eq!((sum("websocket_connections_active"), sum("websocket_sessions_active")), (0.0, 0.0));
+    // The service notices shortly after its clients that they are gone.
+    let started = Instant::now();
+    while (sum("websocket_connections_active"), sum("websocket_sessions_active")) != (0.0, 0.0) {
+        assert!(started.elapsed() < PATIENCE);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use anyhow::bail;
 
 use crate::build;
 use crate::config::Settings;
+use crate::lint::FEATURES;
 use crate::pprof;
 use crate::programs::{PROMTOOL, Places, Programs};
 use crate::progress::Progress;
@@ -48,7 +49,7 @@ pub fn steps(
     let mut steps = Vec::new();
     // With a part of a test's name somebody asks for that scenario.
     if args.is_empty() {
-        let mut foreign = cargo_test(repo, &["otel-exemplars", "--features", "__foreign", "--lib"]);
+        let mut foreign = cargo_test(repo, &["--lib"]);
         foreign.args(["exposition::tests::foreign", "exposition::tests::prometheus"]);
         foreign.env("OTEL_EXEMPLARS_PROMETHEUS", &programs.prometheus).env("OTEL_EXEMPLARS_PROMTOOL", promtool);
         match &python {
@@ -61,7 +62,7 @@ pub fn steps(
         let sanitized = or_skip(sanitizer::address(repo), settings.ci, what, progress)?;
         steps.extend(sanitized.map(|command| Step { what: "AddressSanitizer watches the profiler", command }));
     }
-    let mut scenarios = cargo_test(repo, &["xtask", "--features", "e2e", "--test", "e2e"]);
+    let mut scenarios = cargo_test(repo, &["--test", "e2e"]);
     // Each scenario starts what it needs side by side; two at once would measure each other.
     scenarios.arg("--test-threads=1").args(args).env("PHASELAB_BIN", service);
     if python.is_none() {
@@ -71,12 +72,10 @@ pub fn steps(
     Ok(steps)
 }
 
-/// The profiler's tests that need other programs, and those that take minutes. All are built with all features: any other
-/// choice would build jemalloc again.
+/// The profiler's tests that need other programs, and those that take minutes.
 fn profiler(repo: &Path, go: Option<&Path>, python: Option<&Path>) -> Vec<Step> {
-    let test = |targets: &[&str]| cargo_test(repo, &[&["span-profiler", "--all-features"], targets].concat());
-    let mut foreign = test(&["--lib"]);
-    foreign.arg("foreign::");
+    let mut foreign = cargo_test(repo, &["--lib"]);
+    foreign.args(["pprof::tests::foreign", "execution::tests::foreign"]);
     match go {
         Some(go) => foreign.env("SPAN_PROFILER_GO", go),
         None => foreign.args(["--skip", "go_"]),
@@ -87,8 +86,8 @@ fn profiler(repo: &Path, go: Option<&Path>, python: Option<&Path>) -> Vec<Step> 
     };
     vec![
         Step { what: "others read the profiles", command: foreign },
-        Step { what: "profiles show where CPU time is spent", command: test(&["--test", "accuracy"]) },
-        Step { what: "profiles of every kind under full load", command: test(&["--test", "storm"]) },
+        Step { what: "profiles show where CPU time is spent", command: cargo_test(repo, &["--test", "accuracy"]) },
+        Step { what: "profiles of every kind under full load", command: cargo_test(repo, &["--test", "storm"]) },
     ]
 }
 
@@ -112,9 +111,11 @@ pub fn or_skip<T>(
     }
 }
 
-fn cargo_test(repo: &Path, package: &[&str]) -> Command {
+/// Some targets of the whole workspace with all features that add tests. With a package alone Cargo would choose fewer
+/// features for what it depends on, and build that again; so it is as `make test` has left it.
+fn cargo_test(repo: &Path, targets: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--package"]).args(package).args(["--", "--nocapture"]).current_dir(repo);
+    command.args(["test", "--workspace", FEATURES]).args(targets).args(["--", "--nocapture"]).current_dir(repo);
     command
 }
 

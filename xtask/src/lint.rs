@@ -20,7 +20,7 @@ mod queries;
 const OVERLAYS: [&str; 3] = ["debug.yaml", "tests/no-keep-policy.yaml", "tests/strip-mark.yaml"];
 
 /// Everything that is only built when somebody asks for it, apart from the tests under loom.
-const FEATURES: &str = "--features=xtask/e2e,otel-exemplars/__foreign,span-profiler/__foreign,span-profiler/__measure,\
+pub(crate) const FEATURES: &str = "--features=xtask/e2e,otel-exemplars/__foreign,span-profiler/__foreign,span-profiler/__measure,\
                         span-profiler/heap-conf";
 
 /// How one check ended.

@@ -56,15 +56,14 @@ impl Receiver {
     /// # Errors
     /// When no port or thread is to be had.
     pub fn start() -> io::Result<Self> {
-        Self::bind((Ipv4Addr::LOCALHOST, 0).into())
+        Self::serve(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?)
     }
 
-    /// Starts a receiver on `address`, for a test in which the collector comes later than its clients.
+    /// Starts a receiver on a listener, for a test in which the collector comes later than its clients.
     ///
     /// # Errors
-    /// When the address is taken, or no thread is to be had.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+    /// When no thread is to be had.
+    pub fn serve(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;

@@ -1,6 +1,9 @@
 //! Profiles at Go's paths.
 
-use super::Private;
+use serde_json::Value;
+
+use super::{Private, eventually};
+use crate::client::Answer;
 
 #[test]
 fn headers_are_gos() {
@@ -34,27 +37,32 @@ fn the_command_line_is_separated_by_nul() {
     assert!(line.split('\0').next().unwrap().ends_with("phaselab"), "{line:?}");
 }
 
+/// The first span that has a name: turning addresses into names costs too, outside of any span.
+fn hottest(top: &Value) -> Value {
+    let spans = top["spans"].as_array().unwrap();
+    spans.iter().find(|span| span["name"] != "").cloned().unwrap_or_default()
+}
+
 #[test]
 fn a_profile_names_the_hot_span_and_its_function() {
     let private = Private::start(&[]);
+    let take = || private.get("/debug/pprof/profile?seconds=2&hz=199&format=json");
     std::thread::scope(|scope| {
-        let load = scope.spawn(|| {
-            for _ in 0..40 {
-                private.server.get("/api/work?loop_iterations=5000000");
-            }
-        });
-        let top = private.get("/debug/pprof/profile?seconds=2&hz=199&format=json").json();
+        // On a busy machine the service may have had next to no time on a core meanwhile.
+        let profile = scope.spawn(|| eventually(take, |taken| hottest(&taken.json())["name"] == "cpu_loop").json());
+        while !profile.is_finished() {
+            private.server.get("/api/work?loop_iterations=5000000");
+        }
+        let top = profile.join().unwrap();
         assert_eq!((top["kind"].as_str(), top["unit"].as_str()), (Some("cpu"), Some("nanoseconds")));
-        let hot = top["spans"].as_array().unwrap().iter().find(|span| span["name"] != "").unwrap();
-        assert_eq!(hot["name"], "cpu_loop", "{top}");
+        let hot = hottest(&top);
         // The first one in a release; in a debug build the loop's own steps are functions too.
         let functions = hot["functions"].as_array().unwrap();
         assert!(functions.iter().any(|function| function["name"].as_str().unwrap().contains("checksum")), "{top}");
-        load.join().unwrap();
     });
     // After the fact, from the recorder: one span, a whole request, nothing.
     let of = |query: &str| private.get(&format!("/debug/pprof/profile?since=5m&format=json&{query}")).json();
-    let names = |top: &serde_json::Value| -> Vec<_> {
+    let names = |top: &Value| -> Vec<_> {
         top["spans"].as_array().unwrap().iter().map(|span| span["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&of("span=cpu_loop")), ["cpu_loop"]);
@@ -62,8 +70,7 @@ fn a_profile_names_the_hot_span_and_its_function() {
     assert!(request.contains(&"cpu_loop".to_owned()), "{request:?}");
     assert_eq!(names(&of("span=nobody")), [""; 0]);
     let spans = private.get("/debug/spans?format=json").json();
-    // Turning addresses into names costs too, outside of any span.
-    let hot = spans["spans"].as_array().unwrap().iter().find(|span| span["name"] != "").unwrap();
+    let hot = hottest(&spans);
     assert_eq!(hot["name"], "cpu_loop", "{spans}");
     assert!(hot["share"].as_f64().unwrap() > 0.05, "{spans}");
     let page = private.get("/debug/spans").body;
@@ -97,15 +104,18 @@ fn without_a_recorder_the_past_is_refused_and_the_present_is_not() {
 fn tasks_have_names_and_say_where_they_wait() {
     let private = Private::start(&[]);
     // It is still waiting when the test ends.
-    let _slow =
-        crate::client::send(private.server.address, crate::client::head("GET", "/api/work?db_ms=3000", &[]).as_bytes());
+    let _slow = crate::client::send(
+        private.server.address,
+        crate::client::head("GET", "/api/work?db_ms=60000", &[]).as_bytes(),
+    );
     private.server.wait_until_busy();
-    let one_by_one = private.get("/debug/pprof/goroutine?debug=2").body;
-    for part in ["\"connection\"", "\"signals\"", "\"diagnostics connection\"", "tokio::time::sleep"] {
-        assert!(one_by_one.contains(part), "{part}: {one_by_one}");
-    }
-    let grouped = private.get("/debug/pprof/goroutine?debug=1").body;
-    assert!(grouped.contains("\"connection\": 1"), "{grouped}");
+    // A dump waits for the tasks for a limited time only, and on a busy machine they may answer later.
+    let shows = |debug: u8, parts: &[&str]| {
+        let has_all = |answer: &Answer| parts.iter().all(|part| answer.body.contains(part));
+        eventually(|| private.get(&format!("/debug/pprof/goroutine?debug={debug}")), has_all);
+    };
+    shows(2, &["\"connection\"", "\"signals\"", "\"diagnostics connection\"", "tokio::time::sleep"]);
+    shows(1, &["\"connection\": 1"]);
     let top = private.get("/debug/pprof/goroutine?format=json").json();
     assert_eq!(top["kind"], "goroutine", "{top}");
     assert!(top["total"].as_i64().unwrap() >= 2, "{top}");

@@ -43,7 +43,7 @@ impl Drop for StandIn {
 
 /// Blocks until the program has written its first line, which is when it handles signals as it was told to.
 fn first_line(log: &Path) -> String {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let text = fs::read_to_string(log).unwrap_or_default();
         if let Some((line, _)) = text.split_once('\n') {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use xtask::progress::Progress;
 use xtask::stack::Name;
 
-use super::lab::{Lab, Options, Trace, wait_for};
+use super::lab::{Lab, Options, PATIENCE, Trace, wait_for};
 
 const MARKED: u64 = 40;
 const PLAIN: u64 = 400;
@@ -24,7 +24,7 @@ fn keep(overlays: &'static [&'static str]) -> (usize, usize) {
     let slow = Trace { duration: Duration::from_secs(6), ..Trace::fast(10_001) };
     [&failed, &slow].into_iter().for_each(|trace| lab.send(trace));
     let holds = |trace: &Trace| lab.holds(&trace.trace_id, &trace.span_id);
-    let took = wait_for("failed and slow traces are kept", Duration::from_secs(20), || holds(&failed) && holds(&slow));
+    let took = wait_for("failed and slow traces are kept", PATIENCE, || holds(&failed) && holds(&slow));
     let count = |traces: &[Trace]| traces.iter().filter(|trace| holds(trace)).count();
     let kept = (count(&marked), count(&plain));
     println!(
@@ -69,7 +69,7 @@ fn more_traces_than_fit_wait_instead_of_pushing_others_out() {
     let lab = Lab::start(Options { env, ..Options::default() });
     let marked: Vec<_> = (0..100).map(|number| Trace { marked: true, ..Trace::fast(number) }).collect();
     marked.iter().for_each(|trace| lab.send(trace));
-    wait_for("all 100 are kept although 20 fit", Duration::from_secs(30), || {
+    wait_for("all 100 are kept although 20 fit", PATIENCE, || {
         marked.iter().all(|trace| lab.holds(&trace.trace_id, &trace.span_id))
     });
 }
@@ -83,7 +83,7 @@ fn what_was_decided_survives_an_absent_store_and_a_killed_collector() {
     let marked: Vec<_> = (0..MARKED).map(|number| Trace { marked: true, ..Trace::fast(number) }).collect();
     marked.iter().for_each(|trace| lab.send(trace));
     let metrics = format!("http://127.0.0.1:{}/metrics", lab.stack.config().ports.collector_metrics);
-    wait_for("all are decided", Duration::from_secs(20), || {
+    wait_for("all are decided", PATIENCE, || {
         let (_, text) = xtask::http::get(&metrics, Duration::from_secs(5)).unwrap();
         text.lines().any(|line| {
             line.starts_with("otelcol_processor_tail_sampling_global_count_traces_sampled")
@@ -95,7 +95,7 @@ fn what_was_decided_survives_an_absent_store_and_a_killed_collector() {
     let progress = &mut Progress::silent();
     lab.stack.start_one(store, progress).unwrap();
     lab.stack.start_one(Name::Collector, progress).unwrap();
-    let took = wait_for("all arrive from the queue on disk", Duration::from_secs(30), || {
+    let took = wait_for("all arrive from the queue on disk", PATIENCE, || {
         marked.iter().all(|trace| lab.holds(&trace.trace_id, &trace.span_id))
     });
     println!("  {MARKED} traces arrived {took:?} after both were back");

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 use xtask::config::{ProcessEnv, Settings};
@@ -10,7 +9,7 @@ use xtask::programs::{PROMTOOL, Places};
 use xtask::progress::Progress;
 use xtask::{python, repo};
 
-use super::lab::{Lab, Options, wait_for};
+use super::lab::{Lab, Options, PATIENCE, wait_for};
 use super::service::{FAST, Traffic};
 
 /// A service with exemplars on its page, while requests go on.
@@ -18,7 +17,7 @@ fn page(accept: &str) -> String {
     let lab = Lab::start(Options { serve: true, ..Options::default() });
     let traffic = Traffic::start(&lab, FAST, 20);
     // Scraping does not take an exemplar away, so the next page has it too.
-    wait_for("an exemplar is on /metrics", Duration::from_secs(30), || {
+    wait_for("an exemplar is on /metrics", PATIENCE, || {
         lab.metrics_page("application/openmetrics-text").contains("# {trace_id")
     });
     let page = lab.metrics_page(accept);

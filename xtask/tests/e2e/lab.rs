@@ -179,6 +179,9 @@ pub(super) fn config(root: &Path, options: Options) -> StackConfig {
     }
 }
 
+/// For what comes in seconds, on a machine that does other things besides.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Polls until `condition` holds; a test that gives up says what it waited for.
 pub(super) fn wait_for(what: &str, within: Duration, mut condition: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();

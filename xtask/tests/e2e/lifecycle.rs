@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use xtask::progress::Progress;
 use xtask::stack::{Name, Stack};
 
-use super::lab::{Lab, Options, config, names, taken_ports, wait_for};
+use super::lab::{Lab, Options, PATIENCE, config, names, taken_ports, wait_for};
 
 #[test]
 fn a_stack_comes_up_scrapes_itself_and_leaves_nothing() {
@@ -15,11 +15,11 @@ fn a_stack_comes_up_scrapes_itself_and_leaves_nothing() {
     println!("  resident in all {} MiB", total / 1024 / 1024);
     assert!(total < 1024 * 1024 * 1024, "the whole stack is meant to fit in 1 GiB");
     let prometheus = lab.stack.config().ports.prometheus;
-    wait_for("Prometheus reaches all three of its targets", Duration::from_secs(30), || {
+    wait_for("Prometheus reaches all three of its targets", PATIENCE, || {
         let answer = lab.ask(prometheus, "/api/v1/query?query=sum(up)");
         answer.is_some_and(|answer| answer["data"]["result"][0]["value"][1] == "3")
     });
-    wait_for("Prometheus finds Alertmanager", Duration::from_secs(30), || {
+    wait_for("Prometheus finds Alertmanager", PATIENCE, || {
         let answer = lab.ask(prometheus, "/api/v1/alertmanagers").unwrap_or_default();
         let url = format!("http://127.0.0.1:{}/api/v2/alerts", lab.stack.config().ports.alertmanager);
         answer["data"]["activeAlertmanagers"][0]["url"] == url.as_str()

@@ -1,20 +1,19 @@
 //! The promise on the real programs: every exemplar that Prometheus holds leads to a stored trace, over
 //! both protocols and by scraping alike, while hardly any other trace is kept.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use xtask::config::Protocol;
 
-use super::lab::{Lab, Options, wait_for};
+use super::lab::{Lab, Options, PATIENCE, wait_for};
 use super::scraper::{self, Scraper};
 use super::service::{Answer, FAILS, FAST, Traffic};
 
 /// Seven export windows of five seconds.
 const SECONDS: u32 = 30;
 const RATE: u32 = 175;
-/// Requests a second that are followed one by one, besides the load.
+/// Requests a second that are followed one by one, besides the load; and how many they are at least.
 const FOLLOWED_RATE: u32 = 35;
+const FOLLOWED: usize = 1_000;
 
 /// One request in a hundred takes longer than an export window, so that its span ends, and can be
 /// acknowledged, after the record of a faster one has been exported.
@@ -41,6 +40,7 @@ fn run(protocol: Protocol) {
 
     let traffic = Traffic::start(&lab, FAST, FOLLOWED_RATE);
     let load = lab.load(RATE, &format!("{SECONDS}s"), MIX);
+    wait_for("there are enough to tell", PATIENCE, || traffic.count() >= FOLLOWED);
     let followed = traffic.stop();
     let requests = check_load(&load);
     assert!(followed.iter().all(|answer| answer.status == 200), "a fast request failed");
@@ -58,7 +58,7 @@ fn run(protocol: Protocol) {
     check_names(&lab, &scraper);
 
     let decided = || lab.holds(&last.trace_id, &last.span_id);
-    wait_for("the last trace is decided", Duration::from_secs(40), decided);
+    wait_for("the last trace is decided", PATIENCE, decided);
     check_share(label, &lab, &followed);
     lab.print_resident();
 }
@@ -106,10 +106,14 @@ fn check_names(lab: &Lab, scraper: &Scraper) {
         names.retain(own);
         names
     };
-    let (pushed, scraped) = (names(lab.stack.config().ports.prometheus), names(scraper.port));
+    let (mut pushed, mut scraped) = Default::default();
+    // What has just come up for the first time is pushed and scraped at different times.
+    wait_for("the same names are pushed and scraped", PATIENCE, || {
+        (pushed, scraped) = (names(lab.stack.config().ports.prometheus), names(scraper.port));
+        pushed == scraped
+    });
     println!("  {} names are the same pushed and scraped", pushed.len());
     assert!(pushed.len() > 20, "{pushed:?}");
-    assert_eq!(pushed, scraped);
 }
 
 /// Of fast traces without error and mark, at most three in a hundred are stored.

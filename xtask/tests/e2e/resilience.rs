@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
 
 use xtask::config::Protocol;
 use xtask::progress::Progress;
 use xtask::stack::Name;
 
-use super::lab::{Lab, Options, wait_for};
+use super::lab::{Lab, Options, PATIENCE, wait_for};
 use super::service::{Answer, FAST, QUICK, Traffic};
 
 const FAILS: &str = "cannot export telemetry";
@@ -40,7 +39,7 @@ fn outage(protocol: Protocol) {
     let mut lab = Lab::start(Options { env: &QUICK, serve: true, protocol: Some(protocol), ..Options::default() });
     let traffic = Traffic::start(&lab, FAST, 30);
     let port = lab.stack.config().ports.prometheus;
-    wait_for("exemplars arrive", Duration::from_secs(30), || !lab.exemplars(port).is_empty());
+    wait_for("exemplars arrive", PATIENCE, || !lab.exemplars(port).is_empty());
     let before = traffic.stop();
     // Traces that were acknowledged and not decided go down with the collector: that limit is stated. So all are
     // decided before it is killed.
@@ -49,11 +48,11 @@ fn outage(protocol: Protocol) {
     lab.stack.stop_one(Name::Collector, false).unwrap();
 
     let traffic = Traffic::start(&lab, FAST, 30);
-    wait_for("the service notices", Duration::from_secs(30), || logged(&lab, FAILS) > 0);
+    wait_for("the service notices", PATIENCE, || logged(&lab, FAILS) > 0);
     lab.stack.start_one(Name::Collector, &mut Progress::silent()).unwrap();
-    wait_for("the service notices that it is back", Duration::from_secs(30), || logged(&lab, WORKS) > 0);
+    wait_for("the service notices that it is back", PATIENCE, || logged(&lab, WORKS) > 0);
     let seen = lab.exemplars(port).len();
-    wait_for("new exemplars arrive", Duration::from_secs(30), || lab.exemplars(port).len() > seen);
+    wait_for("new exemplars arrive", PATIENCE, || lab.exemplars(port).len() > seen);
     let after = traffic.stop();
 
     let answered = |answers: &[Answer]| answers.iter().all(|answer| answer.status == 200);
@@ -76,11 +75,11 @@ fn sigterm_under_load_answers_what_runs_and_ships_the_last_exemplars() {
     let mut lab = Lab::start(Options { env: &QUICK, serve: true, ..Options::default() });
     let running: Vec<_> =
         (0..RUNNING).map(|_| Traffic::start(&lab, "/api/work?db_ms=3000&loop_iterations=2000", 1)).collect();
-    wait_for("all are in flight, with the question itself", Duration::from_secs(10), || {
+    wait_for("all are in flight, with the question itself", PATIENCE, || {
         lab.metric("http_server_active_requests", "") >= (RUNNING + 1) as f64
     });
     let traffic = Traffic::start(&lab, FAST, 100);
-    wait_for("others are answered meanwhile", Duration::from_secs(10), || {
+    wait_for("others are answered meanwhile", PATIENCE, || {
         lab.metric("http_server_request_duration_seconds_count", "http_route=\"/api/work\"") >= 10.0
     });
     let stopped = lab.stack.stop_one(Name::Phaselab, true).unwrap().unwrap();
@@ -93,6 +92,6 @@ fn sigterm_under_load_answers_what_runs_and_ships_the_last_exemplars() {
 
     let port = lab.stack.config().ports.prometheus;
     let last = || lab.exemplars(port).into_iter().find(|one| answers.iter().any(|a| a.trace_id == one.trace_id));
-    wait_for("an exemplar of the last requests arrives", Duration::from_secs(10), || last().is_some());
+    wait_for("an exemplar of the last requests arrives", PATIENCE, || last().is_some());
     println!("  {RUNNING} requests in flight answered, {} exemplars resolve", all_resolve(&lab));
 }

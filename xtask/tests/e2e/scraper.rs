@@ -9,7 +9,7 @@ use xtask::process::Launch;
 use xtask::stack::targets;
 use xtask::{http, process};
 
-use super::lab::{Lab, wait_for};
+use super::lab::{Lab, PATIENCE, wait_for};
 
 /// The running program; ended when dropped.
 pub(super) struct Scraper {
@@ -40,7 +40,7 @@ impl Scraper {
         let log = dir.join("log");
         let scraper = Self { child: launch.spawn(&log).unwrap(), port };
         let ready = format!("http://127.0.0.1:{port}/-/ready");
-        wait_for("the second Prometheus is ready", Duration::from_secs(30), || {
+        wait_for("the second Prometheus is ready", PATIENCE, || {
             let answer = http::is_ready(&ready);
             assert!(process::Identity::of(scraper.child.id()).is_some(), "{:?}", process::tail(&log, 20));
             answer.is_ok()

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ pub(super) const FAST: &str = "/api/work?db_ms=1&loop_iterations=2000&items=10";
 pub(super) const FAILS: &str = "/api/work?fail=db_query";
 
 /// Two export intervals of five seconds, the collector's queue, and room for a busy machine.
-const EXPORTED_WITHIN: Duration = Duration::from_secs(30);
+const EXPORTED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Variables under which a trace is given up sooner than by default, because `verify` waits that long for an
 /// exemplar that does not resolve. They keep the rules of `phaselab check`.
@@ -25,7 +25,7 @@ pub(super) const QUICK: [(&str, &str); 4] = [
     ("PHASELAB_SAMPLING_PERCENTAGE", "1"),
     ("PHASELAB_DECISION_WAIT", "10s"),
     ("PHASELAB_REQUEST_TIMEOUT", "5s"),
-    ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "3500"),
 ];
 
 /// What the service answered.
@@ -137,6 +137,7 @@ impl Lab {
 /// Requests one after the other at a steady pace, until stopped.
 pub(super) struct Traffic {
     stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
     thread: JoinHandle<Vec<Answer>>,
 }
 
@@ -144,7 +145,8 @@ impl Traffic {
     /// Starts to send `path`, at most `per_second` times a second.
     pub(super) fn start(lab: &Lab, path: &'static str, per_second: u32) -> Self {
         let (stop, port) = (Arc::new(AtomicBool::new(false)), lab.stack.config().ports.http);
-        let told = Arc::clone(&stop);
+        let (told, count) = (Arc::clone(&stop), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&count);
         let thread = std::thread::spawn(move || {
             let (agent, start) = (agent(), Instant::now());
             let mut answers = Vec::new();
@@ -155,10 +157,16 @@ impl Traffic {
                     break;
                 }
                 answers.push(get(&agent, port, path));
+                counted.store(answers.len(), Ordering::Relaxed);
             }
             answers
         });
-        Self { stop, thread }
+        Self { stop, count, thread }
+    }
+
+    /// Answers so far.
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// All answers.

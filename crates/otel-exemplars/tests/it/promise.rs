@@ -88,10 +88,10 @@ fn a_warning_without_rejected_spans_is_a_success() {
 
 #[test]
 fn an_answer_after_the_decision_ships_nothing() {
-    let settings = Exemplars::builder()
-        .with_max_trace_duration(Duration::from_secs(1))
-        .with_decision_wait(Duration::from_millis(2_200));
-    for (delay, late) in [(50, 0), (400, 1)] {
+    let settings =
+        Exemplars::builder().with_max_trace_duration(Duration::from_secs(1)).with_decision_wait(Duration::from_secs(4));
+    // There are 2 s for an answer.
+    for (delay, late) in [(50, 0), (2_500, 1)] {
         let rig = Rig::with(Plan { settings: settings.clone(), ..Plan::default() });
         let histogram = rig.meter.f64_histogram("h").build().bind(&[]);
         rig.receiver.script(Signal::Traces, [Answer::accept().after(Duration::from_millis(delay))]);
@@ -130,9 +130,11 @@ fn a_mark_that_the_span_limit_dropped_ships_nothing() {
 
 #[test]
 fn a_span_that_never_ends_frees_its_place() {
+    // Two seconds more than it has to be, for the export of the one that comes next.
+    const DECISION_WAIT: Duration = Duration::from_millis(3_100);
     let settings = Exemplars::builder()
         .with_max_trace_duration(Duration::from_millis(10))
-        .with_decision_wait(Duration::from_millis(1_100))
+        .with_decision_wait(DECISION_WAIT)
         .with_max_waiting(1);
     let rig = Rig::with(Plan { settings, ..Plan::default() });
     let histogram = rig.meter.f64_histogram("h").with_boundaries(vec![1.0]).build().bind(&[]);
@@ -143,7 +145,7 @@ fn a_span_that_never_ends_frees_its_place() {
         histogram.record(3.0);
     }
     assert_eq!(rig.dropped("waiting_room_full"), 1);
-    std::thread::sleep(Duration::from_millis(1_200));
+    std::thread::sleep(DECISION_WAIT + Duration::from_millis(100));
     rig.flush_metrics();
     assert_eq!((rig.dropped("never_exported"), rig.stats().waiting), (1, 0));
     rig.in_span("next", || histogram.record(0.5));

@@ -15,7 +15,7 @@ use tonic::transport::Endpoint;
 
 /// Never comes in a test: exports happen when a test flushes.
 const NEVER: Duration = Duration::from_secs(3600);
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Protocol {

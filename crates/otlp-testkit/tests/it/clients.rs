@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use otlp_testkit::{Protocol, Receiver, Signal};
 
 /// Longer than any answer here takes; it only ends tests that fail.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn tracer(receiver: &Receiver, protocol: Protocol) -> SdkTracerProvider {
     let exporter = match protocol {

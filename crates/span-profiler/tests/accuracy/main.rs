@@ -1,4 +1,4 @@
-//! How much of the CPU time is seen, and whether it is seen in the right span and function, for ten seconds at two rates each:
+//! How much of the CPU time is seen, and whether it is seen in the right span and function, for 15 s of it at two rates each:
 //! on two workers that compute in three spans 1 : 2 : 5, and in tasks that change threads between awaits. pprof-rs 0.15
 //! measures the same work in the same run, for comparison; it knows no spans, so its shares are those of functions.
 //!
@@ -18,7 +18,8 @@ use span_profiler::{Profile, Profiler, SpanLabels};
 use tracing_subscriber::layer::SubscriberExt as _;
 use work::{SHARES, Work};
 
-const TIME: Duration = Duration::from_secs(10);
+/// CPU time of each run: at 99 Hz a share of it is known to one or two points.
+const TIME: Duration = Duration::from_secs(15);
 
 /// What was seen of one run, in parts of one.
 struct Seen {

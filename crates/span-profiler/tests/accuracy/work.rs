@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::{Instrument as _, info_span};
+
+use crate::rig::process_cpu;
 
 /// The spans, whose functions are called `compute_` and then this.
 pub(crate) const NAMES: [&str; 3] = ["small", "medium", "large"];
@@ -34,13 +36,14 @@ impl fmt::Display for Work {
 }
 
 impl Work {
-    pub(crate) fn run(self, time: Duration) {
+    /// Works until the process has used so much more CPU time: on a busy machine that takes longer, and gives as many samples.
+    pub(crate) fn run(self, cpu: Duration) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .on_thread_start(span_profiler::thread_started)
             .build()
             .unwrap();
-        let end = Instant::now() + time;
+        let end = process_cpu() + cpu;
         let tasks = match self {
             Self::Workers => 2,
             Self::Hopping => 16,
@@ -53,8 +56,8 @@ impl Work {
         });
     }
 
-    async fn task(self, end: Instant) {
-        while Instant::now() < end {
+    async fn task(self, end: Duration) {
+        while process_cpu() < end {
             match self {
                 Self::Workers => {
                     info_span!("small").in_scope(|| compute_small(STEPS));
