@@ -88,7 +88,7 @@ fn what_goes_wrong_is_seen_told_and_taken_back_and_nothing_else_is() {
     let mut lab = Lab::start_with(options, |config| quicken(config, port));
     let watch = Watch::new(lab.stack.config().ports.clone(), told);
     let twins = Twins::read(&repo());
-    nothing_is_left_out(&lab, &watch);
+    nothing_is_left_out(&lab, &watch, &twins);
     std::thread::scope(|scope| {
         let seen = scope.spawn(|| watch.run());
         // The watch ends also when something fails.
@@ -97,22 +97,24 @@ fn what_goes_wrong_is_seen_told_and_taken_back_and_nothing_else_is() {
         seen.join().unwrap();
         run.unwrap_or_else(|failure| resume_unwind(failure));
     });
-    twins.all_answered();
+    twins.have_answered();
     lab.print_resident();
 }
 
-/// Each rule has a case that fires it or a reason not to have one, and each scenario has a case.
-fn nothing_is_left_out(lab: &Lab, watch: &Watch) {
+/// Each rule has a case that fires it or a reason not to have one, and each scenario and each twin has a case.
+fn nothing_is_left_out(lab: &Lab, watch: &Watch, twins: &Twins) {
     let groups = [GROWING, CROWDED, MUCH];
-    let cases = || groups.into_iter().flatten().chain([&WORKERS, &GONE]);
+    let cases = || groups.into_iter().flatten().chain([&IDLE, &WORKERS, &GONE]);
     let fired = cases().flat_map(|case| case.told.iter().chain(case.inhibited)).map(|(name, _)| *name);
     let expected: BTreeSet<_> = fired.chain(NOT_PROVOKED).map(str::to_owned).collect();
     assert_eq!(watch.rules(), expected);
     println!("  {} of {} alerts are provoked", expected.len() - NOT_PROVOKED.len(), expected.len());
     let (_, list) = lab.phaselab(&["scenario", "list"]);
     let names = list["scenarios"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap());
-    let left: Vec<_> = names.filter(|name| !cases().any(|case| case.name == *name)).collect();
+    let is_case = |name: &str| cases().any(|case| case.name == name);
+    let left: Vec<_> = names.filter(|name| !is_case(name)).collect();
     assert!(left.is_empty(), "no case starts {left:?}");
+    twins.have_cases(is_case);
 }
 
 /// Group after group.

@@ -43,6 +43,13 @@ impl Twins {
         Self { all, answered: Mutex::default() }
     }
 
+    /// Fails if one is to be asked with a case that there is not.
+    pub(super) fn have_cases(&self, has: impl Fn(&str) -> bool) {
+        let left: Vec<_> = self.all.iter().filter(|twin| !has(&twin.case)).collect();
+        let left: Vec<_> = left.iter().map(|twin| format!("{} ({:?} {})", twin.line, twin.when, twin.case)).collect();
+        assert!(left.is_empty(), "nobody asks the twins of docs/queries.md in lines {}", left.join(", "));
+    }
+
     /// Waits for the answers that belong to a case.
     pub(super) fn tasks<'a>(&'a self, watch: &'a Watch, when: When, case: &str) -> Vec<Task<'a>> {
         let twins = self.all.iter().filter(|twin| twin.when == when && twin.case == case);
@@ -58,12 +65,10 @@ impl Twins {
         twins.map(task).collect()
     }
 
-    /// Fails if a twin was never asked: there is no such case.
-    pub(super) fn all_answered(&self) {
+    /// Fails if one was not asked all the same.
+    pub(super) fn have_answered(&self) {
         let answered = self.answered.lock().unwrap();
-        let left: Vec<_> = self.all.iter().filter(|twin| !answered.contains(&twin.line)).collect();
-        let left: Vec<_> = left.iter().map(|twin| format!("{} ({:?} {})", twin.line, twin.when, twin.case)).collect();
-        assert!(left.is_empty(), "nobody asks the twins of docs/queries.md in lines {}", left.join(", "));
+        assert_eq!(*answered, self.all.iter().map(|twin| twin.line).collect::<BTreeSet<_>>());
         println!("  {} twins of docs/queries.md answered", answered.len());
     }
 }

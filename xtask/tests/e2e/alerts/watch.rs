@@ -134,7 +134,9 @@ impl Watch {
                     true
                 }
             });
-            if let Some(undeclared) = &*self.undeclared.lock().unwrap() {
+            // Not with the lock held, which others look at, too.
+            let undeclared = self.undeclared.lock().unwrap().clone();
+            if let Some(undeclared) = undeclared {
                 panic!("{what}: an alert fires that is not declared: {undeclared}");
             }
             if tasks.is_empty() {
@@ -167,8 +169,11 @@ pub(super) struct Declared<'a> {
 
 impl Drop for Declared<'_> {
     fn drop(&mut self) {
-        // A thread that has failed with the lock held has said so.
-        let Ok(mut declared) = self.watch.declared.lock() else { return };
+        // What a failed case leaves behind goes on, and is not what went wrong.
+        if std::thread::panicking() {
+            return;
+        }
+        let mut declared = self.watch.declared.lock().unwrap();
         for alert in &self.alerts {
             if let Some(at) = declared.iter().position(|one| one == alert) {
                 declared.swap_remove(at);
