@@ -41,7 +41,7 @@ const RULES: Quick<'_> = Quick {
     wait: "6s",
     every: "2s",
     thresholds: &[
-        ("TaskLeakSuspected", "6"),
+        ("TaskLeakSuspected", "2"),
         ("MemoryLeakSuspected", "4000000"),
         ("HeapGrowing", "4000000"),
         ("FileDescriptorLeak", "200"),
@@ -56,7 +56,7 @@ const RULES: Quick<'_> = Quick {
 const ENV: [(&str, &str); 5] = [
     ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
     ("OTEL_METRIC_EXPORT_TIMEOUT", "1000"),
-    ("PHASELAB_WORKER_TASKS", "9000"),
+    ("PHASELAB_WORKER_TASKS", "4500"),
     ("PHASELAB_WORKER_WORKERS", "8"),
     ("PHASELAB_WORKER_DURATION", "15m"),
 ];

@@ -13,7 +13,7 @@ use super::webhook::Told;
 use crate::e2e::service::agent;
 
 /// A window, a wait, and much room for a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Between two looks at the same thing.
 const PAUSE: Duration = Duration::from_millis(700);
