@@ -42,8 +42,10 @@ const RULES: Quick<'_> = Quick {
     every: "2s",
     thresholds: &[
         ("TaskLeakSuspected", "2"),
-        ("MemoryLeakSuspected", "4000000"),
-        ("HeapGrowing", "4000000"),
+        ("MemoryLeakSuspected", "2500000"),
+        ("HeapGrowing", "2500000"),
+        // MiB.
+        ("HighMemoryUsage", "140"),
         ("FileDescriptorLeak", "200"),
         ("HighCPU", "0.4"),
         ("AllocationChurn", "50000000"),

@@ -76,12 +76,12 @@ pub(super) const GROWING: &[Case] = &[
     },
     Case {
         name: "memory-leak",
-        does: Does::Scenario(&["memory-leak", "rate=16", "limit=112", LONG]),
+        does: Does::Scenario(&["memory-leak", "rate=10", "limit=80", LONG]),
         moves: &[
-            ("app_heap_alloc_bytes{service_name=\"phaselab\"}", "115e6..", "..90e6"),
+            ("app_heap_alloc_bytes{service_name=\"phaselab\"}", "90e6..", "..75e6"),
             ("app_heap_objects{service_name=\"phaselab\"}", "1000..", ""),
-            ("jemalloc_allocated_bytes{service_name=\"phaselab\"}", "115e6..", "..90e6"),
-            ("process_memory_usage_bytes{service_name=\"phaselab\"}", "115e6..", "..150e6"),
+            ("jemalloc_allocated_bytes{service_name=\"phaselab\"}", "90e6..", "..75e6"),
+            ("process_memory_usage_bytes{service_name=\"phaselab\"}", "90e6..", "..150e6"),
         ],
         told: &[("MemoryLeakSuspected", SERVICE), ("HeapGrowing", SERVICE)],
         ..PLAIN
@@ -202,7 +202,7 @@ pub(super) const MUCH: &[Case] = &[
     },
     Case {
         name: "much memory",
-        does: Does::Scenario(&["memory-leak", "rate=64", "limit=240", LONG]),
+        does: Does::Scenario(&["memory-leak", "rate=64", "limit=160", LONG]),
         told: &[("HighMemoryUsage", SERVICE)],
         may: &[("MemoryLeakSuspected", SERVICE), ("HeapGrowing", SERVICE), ("AllocationChurn", SERVICE)],
         ..PLAIN
