@@ -44,8 +44,6 @@ const RULES: Quick<'_> = Quick {
         ("TaskLeakSuspected", "2"),
         ("MemoryLeakSuspected", "2500000"),
         ("HeapGrowing", "2500000"),
-        // MiB.
-        ("HighMemoryUsage", "140"),
         ("FileDescriptorLeak", "200"),
         ("HighCPU", "0.4"),
         ("AllocationChurn", "50000000"),
