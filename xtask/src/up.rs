@@ -59,6 +59,7 @@ pub fn up(settings: &Settings, repo: &Path, progress: &mut Progress) -> anyhow::
         env_remove: settings.otel_variables.clone(),
         alertmanager_config: settings.alertmanager_config.clone(),
         prometheus_config: None,
+        prometheus_flags: Vec::new(),
         metrics_retention_h: settings.metrics_retention_h,
         traces_retention_h: settings.traces_retention_h,
     };

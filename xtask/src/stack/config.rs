@@ -41,6 +41,9 @@ pub struct StackConfig {
     /// Where Prometheus's configuration and rules are taken from, in place of the repository's.
     #[serde(default)]
     pub prometheus_config: Option<PathBuf>,
+    /// Flags of Prometheus besides those that every stack has.
+    #[serde(default)]
+    pub prometheus_flags: Vec<String>,
     /// How long Prometheus keeps samples, in hours.
     pub metrics_retention_h: u32,
     /// How long the trace store keeps traces, in hours.

@@ -162,7 +162,7 @@ fn jaeger(config: &StackConfig) -> Launch {
 
 fn prometheus(config: &StackConfig) -> Launch {
     let dir = config.root.join("prometheus");
-    let args = vec![
+    let mut args = vec![
         flag("--config.file=", &dir.join("prometheus.yml")),
         flag("--storage.tsdb.path=", &config.root.join("data/prometheus")),
         format!("--storage.tsdb.retention.time={}h", config.metrics_retention_h).into(),
@@ -173,6 +173,7 @@ fn prometheus(config: &StackConfig) -> Launch {
         "--web.enable-lifecycle".into(),
         "--enable-feature=exemplar-storage".into(),
     ];
+    args.extend(config.prometheus_flags.iter().map(OsString::from));
     backend(config, Name::Prometheus, args, format!("http://127.0.0.1:{}/-/ready", config.ports.prometheus))
 }
 

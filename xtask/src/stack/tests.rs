@@ -32,6 +32,7 @@ fn config(store: TraceStore, root: &Path) -> StackConfig {
         env_remove: vec!["OTEL_TRACES_SAMPLER".to_owned()],
         alertmanager_config: "alertmanager.yml".into(),
         prometheus_config: None,
+        prometheus_flags: Vec::new(),
         metrics_retention_h: 1,
         traces_retention_h: 2,
     }

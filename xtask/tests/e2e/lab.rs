@@ -174,6 +174,7 @@ pub(super) fn config(root: &Path, options: Options) -> StackConfig {
         env_remove: settings.otel_variables,
         alertmanager_config: settings.alertmanager_config,
         prometheus_config: None,
+        prometheus_flags: Vec::new(),
         metrics_retention_h: settings.metrics_retention_h,
         traces_retention_h: settings.traces_retention_h,
     }

@@ -75,15 +75,20 @@ impl Lab {
 
     /// The same, with what it printed as it is.
     pub(super) fn phaselab_text(&self, args: &[&str]) -> (i32, String) {
+        let output = self.phaselab_command(args).output().unwrap();
+        print!("{}", String::from_utf8_lossy(&output.stderr));
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// A `phaselab` command with the variables of this stack.
+    pub(super) fn phaselab_command(&self, args: &[&str]) -> Command {
         let config = self.stack.config();
         let mut command = Command::new(config.service.as_ref().unwrap());
         for name in &config.env_remove {
             command.env_remove(name);
         }
         command.envs(client_env(config)).envs(&config.env).args(args).stdin(Stdio::null());
-        let output = command.output().unwrap();
-        print!("{}", String::from_utf8_lossy(&output.stderr));
-        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+        command
     }
 
     /// Runs `phaselab load` against this stack's service.
