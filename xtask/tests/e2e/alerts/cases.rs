@@ -202,7 +202,7 @@ pub(super) const MUCH: &[Case] = &[
     },
     Case {
         name: "much memory",
-        does: Does::Scenario(&["memory-leak", "rate=64", "limit=160", LONG]),
+        does: Does::Scenario(&["memory-leak", "rate=64", "limit=192", LONG]),
         told: &[("HighMemoryUsage", SERVICE)],
         may: &[("MemoryLeakSuspected", SERVICE), ("HeapGrowing", SERVICE), ("AllocationChurn", SERVICE)],
         ..PLAIN
