@@ -43,6 +43,15 @@ pub enum StartError {
     Subscriber(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The beginning of a value that a refusal repeats, and a mark where more was.
+#[must_use]
+pub fn short(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The error and its causes in one line, each cause once.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -14,6 +14,7 @@ use span_profiler::execution::Recording;
 
 use super::interrupt::interrupted;
 use crate::error::{EXIT_FAILED, chain};
+use crate::load::view::Clear;
 use crate::workload::scenarios::ramp::{self, Meter, Plan, TICK};
 use crate::workload::scenarios::{Cancel, Parameter};
 
@@ -118,13 +119,4 @@ async fn show(plan: Plan, meter: &Meter) -> Infallible {
 fn line(meter: &Meter) -> String {
     let phase = meter.phase().map_or("starting", ramp::Phase::name);
     format!("target {:>5}  current {:>5}  {phase}", meter.target(), meter.current())
-}
-
-/// Takes the bar off the terminal, also when the view is cancelled.
-struct Clear(ProgressBar);
-
-impl Drop for Clear {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
 }

@@ -5,7 +5,7 @@
 //! also bounds the series, whatever clients send.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Version};
@@ -22,7 +22,7 @@ use super::traceparent;
 use crate::names::{self, METHODS, attribute};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{ActiveRequest, Instruments};
-use crate::telemetry::recent::{RecentTrace, RecentTraces};
+use crate::telemetry::recent::RecentTraces;
 use crate::workload::CANCELLED;
 
 /// `network.protocol.version`; only HTTP/1 is served.
@@ -246,13 +246,7 @@ impl Watch {
                 if !ids.is_valid() {
                     return;
                 }
-                self.observed.recent.push(RecentTrace {
-                    trace_id: u128::from_be_bytes(ids.trace_id().to_bytes()),
-                    name: Arc::clone(&names[self.method]),
-                    duration: elapsed,
-                    ended: SystemTime::now(),
-                    sampled: ids.is_sampled(),
-                });
+                self.observed.recent.push_span(ids, &names[self.method], elapsed);
                 if let Some(headers) = headers {
                     headers.insert(traceparent::TRACERESPONSE, traceparent::response(ids));
                 }

@@ -1,6 +1,7 @@
 //! Reads a query string and finds everything that is wrong with it at once.
 
 use crate::config::percent;
+use crate::error::short;
 
 use super::problem::ParameterFault;
 
@@ -53,7 +54,11 @@ impl<'a> Params<'a> {
     /// Notes what is wrong with a parameter.
     pub fn fault(&mut self, name: &str, value: &str, bound: &str) {
         if self.faults.len() < MAX_FAULTS {
-            self.faults.push(ParameterFault { parameter: short(name), value: short(value), bound: bound.to_owned() });
+            self.faults.push(ParameterFault {
+                parameter: short(name, SHOWN_CHARS),
+                value: short(value, SHOWN_CHARS),
+                bound: bound.to_owned(),
+            });
         }
     }
 
@@ -94,13 +99,6 @@ pub fn decimal(text: &str) -> Option<f64> {
         None => digits(text),
     };
     valid.then(|| text.parse().ok()).flatten()
-}
-
-fn short(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ pub(crate) async fn serve(
     let stopping = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     let mut open = HashMap::new();
+    let mut failing = false;
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(bounds.header_timeout);
     loop {
@@ -97,7 +98,7 @@ pub(crate) async fn serve(
                 open.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
                 continue;
             }
-            accepted = accept(&listener), if connections.len() < bounds.connections => accepted,
+            accepted = accept(&listener, &mut failing), if connections.len() < bounds.connections => accepted,
         };
         let peer = ends.peer.ip().to_canonical();
         if !admits(peer, &open) {
@@ -168,8 +169,8 @@ async fn left(watched: Option<TcpStream>) {
     }
 }
 
-/// The next connection.
-async fn accept(listener: &TcpListener) -> (TcpStream, Ends) {
+/// The next connection. That there is none to get is said once, as it is tried ten times a second, and once that it is over.
+async fn accept(listener: &TcpListener, failing: &mut bool) -> (TcpStream, Ends) {
     loop {
         match listener
             .accept()
@@ -177,6 +178,9 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Ends) {
             .and_then(|(stream, peer)| Ok((Ends { peer, local: stream.local_addr()? }, stream)))
         {
             Ok((ends, stream)) => {
+                if std::mem::take(failing) {
+                    tracing::info!("connections are accepted again");
+                }
                 // Answers are written at once; waiting to fill a packet would only delay them.
                 let _ = stream.set_nodelay(true);
                 #[cfg(target_os = "linux")]
@@ -185,7 +189,9 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Ends) {
             }
             Err(error) if is_connection_error(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if !std::mem::replace(failing, true) {
+                    tracing::warn!(%error, "cannot accept connections");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -4,27 +4,30 @@
 //! comes back. So who is asked by a page must be of the same host as the page ([`crate::http::origin`]); programs send
 //! no `Origin`.
 
+mod budget;
 mod connection;
 
 #[cfg(test)]
 mod tests;
 
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{FromRef, State};
+use axum::body::Body;
+use axum::extract::{FromRef, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use span_profiler::tasks::Tracked;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use span_profiler::tasks::spawn_named;
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::App;
 use super::origin;
 use super::problem::{Kind, Problem};
 use crate::names::websocket::Fault;
-use crate::workload::websocket::protocol::MAX_MESSAGE_BYTES;
-use crate::workload::websocket::{Game, Seat};
+use crate::workload::websocket::{Game, NoSeat, Seat};
 
-/// Most bytes that are kept of what the client has no room for: a message that is being written, and answers to pings.
-const MAX_WRITE_BYTES: usize = 64 * 1024;
+/// Random bytes of a handshake's key.
+const KEY_BYTES: usize = 16;
 
 impl FromRef<App> for Game {
     fn from_ref(app: &App) -> Self {
@@ -33,22 +36,22 @@ impl FromRef<App> for Game {
 }
 
 /// Takes a client into the game.
-pub(super) async fn ws(
-    State(game): State<Game>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    let seat_of = |upgrade| Ok((upgrade, enter(&game)?));
-    match same_site(&game, &headers).and_then(|()| valid(&game, upgrade)).and_then(seat_of) {
-        Ok((upgrade, seat)) => upgrade
-            .max_message_size(MAX_MESSAGE_BYTES)
-            .max_frame_size(MAX_MESSAGE_BYTES)
-            .read_buffer_size(MAX_MESSAGE_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(MAX_WRITE_BYTES)
-            .on_upgrade(move |socket| Tracked::new("websocket", connection::run(socket, seat))),
-        Err(problem) => refuse(problem),
-    }
+pub(super) async fn ws(State(game): State<Game>, request: Request) -> Response {
+    admit(&game, request).unwrap_or_else(refuse)
+}
+
+fn admit(game: &Game, mut request: Request) -> Result<Response, Problem> {
+    same_site(game, request.headers())?;
+    let response = handshake(&request).inspect_err(|_| game.fault(Fault::BadHandshake))?;
+    let seat = enter(game)?;
+    let upgrade = hyper::upgrade::on(&mut request);
+    spawn_named("websocket", async move {
+        // A client that left before it had the answer has no connection, and its seat is free again.
+        if let Ok(upgraded) = upgrade.await {
+            connection::run(upgraded, seat).await;
+        }
+    });
+    Ok(response)
 }
 
 fn refuse(problem: Problem) -> Response {
@@ -64,9 +67,9 @@ fn refuse(problem: Problem) -> Response {
 
 /// There is a place.
 fn enter(game: &Game) -> Result<Seat, Problem> {
-    game.enter().map_err(|fault| match fault {
-        Fault::Stopping => Problem::new(Kind::NotReady, "the service stops and takes no more players"),
-        _ => Problem::new(
+    game.enter().map_err(|none| match none {
+        NoSeat::Stopping => Problem::new(Kind::NotReady, "the service stops and takes no more players"),
+        NoSeat::Full => Problem::new(
             Kind::Overloaded,
             "as many WebSocket connections are open as PHASELAB_MAX_WEBSOCKETS allows: try again later",
         ),
@@ -89,27 +92,26 @@ fn same_site(game: &Game, headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Kind::OriginNotAllowed, detail))
 }
 
-/// It is a handshake.
-fn valid(
-    game: &Game,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<WebSocketUpgrade, Problem> {
-    upgrade.map_err(|rejection| {
-        game.fault(Fault::BadHandshake);
-        match rejection {
-            WebSocketUpgradeRejection::WebSocketKeyHeaderMissing(_) => Problem::new(
-                Kind::BadHandshake,
-                "the handshake needs the header Sec-WebSocket-Key: 16 random bytes in base64",
-            ),
-            WebSocketUpgradeRejection::InvalidWebSocketVersionHeader(_) => Problem::new(
-                Kind::UpgradeRequired,
-                "the handshake needs the header Sec-WebSocket-Version: 13, the only version there is",
-            ),
-            _ => Problem::new(
-                Kind::UpgradeRequired,
-                "this is no WebSocket handshake: send GET over HTTP/1.1 with the headers Connection: Upgrade and \
-                 Upgrade: websocket, as every WebSocket client and phaselab load --scenario websocket do",
-            ),
-        }
-    })
+/// The answer to a request that is a handshake.
+fn handshake(request: &Request) -> Result<Response, Problem> {
+    let response = create_response_with_body(request, Body::empty).map_err(|error| match error {
+        Error::Protocol(ProtocolError::MissingSecWebSocketKey) => bad_key(),
+        Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => Problem::new(
+            Kind::UpgradeRequired,
+            "the handshake needs the header Sec-WebSocket-Version: 13, the only version there is",
+        ),
+        _ => Problem::new(
+            Kind::UpgradeRequired,
+            "this is no WebSocket handshake: send GET over HTTP/1.1 with the headers Connection: Upgrade and \
+             Upgrade: websocket, as every WebSocket client and phaselab load --scenario websocket do",
+        ),
+    })?;
+    // The library only looks for the header.
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| STANDARD.decode(key));
+    let valid = matches!(key, Some(Ok(key)) if key.len() == KEY_BYTES);
+    if valid { Ok(response) } else { Err(bad_key()) }
+}
+
+fn bad_key() -> Problem {
+    Problem::new(Kind::BadHandshake, "the handshake needs the header Sec-WebSocket-Key: 16 random bytes in base64")
 }

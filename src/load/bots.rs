@@ -48,6 +48,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Those who read.
+    #[must_use]
+    pub fn readers(&self) -> u64 {
+        u64::from(self.players - self.slow)
+    }
+
     /// The plan, if its numbers fit together.
     ///
     /// # Errors

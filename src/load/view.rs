@@ -15,9 +15,8 @@ const REFRESH: Duration = Duration::from_millis(250);
 pub async fn show(run: &Run) -> Infallible {
     let begin = Instant::now();
     let total = run.plan().profile.duration();
-    let bar = ProgressBar::with_draw_target(Some(whole_millis(total)), ProgressDrawTarget::stderr());
+    let Clear(bar) = &Clear(ProgressBar::with_draw_target(Some(whole_millis(total)), ProgressDrawTarget::stderr()));
     bar.set_style(style());
-    let _gone = Clear(&bar);
     let mut ticks = tokio::time::interval(REFRESH);
     let (mut before, mut at) = (0, begin);
     loop {
@@ -45,9 +44,10 @@ fn line(rate: f64, unanswered: usize, all: &Tally) -> String {
 }
 
 /// Takes the bar off the terminal, also when the view is cancelled.
-struct Clear<'a>(&'a ProgressBar);
+#[derive(Debug)]
+pub struct Clear(pub ProgressBar);
 
-impl Drop for Clear<'_> {
+impl Drop for Clear {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

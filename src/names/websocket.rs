@@ -106,8 +106,6 @@ kinds! {
         OriginNotAllowed = "origin_not_allowed",
         /// There are as many connections as there may be.
         TooManyConnections = "too_many_connections",
-        /// The service stops and takes no more.
-        Stopping = "stopping",
         /// A frame broke the protocol.
         ProtocolError = "protocol_error",
         /// A message was longer than it may be.

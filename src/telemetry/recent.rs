@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use opentelemetry::trace::SpanContext;
+
 /// Requests that are remembered: ten minutes of 27 per second, in 1.3 MB.
 const REMEMBERED: usize = 16_384;
 
@@ -34,8 +36,20 @@ struct Ring {
 }
 
 impl RecentTraces {
-    /// Remembers a request that has just ended.
-    pub fn push(&self, trace: RecentTrace) {
+    /// Remembers what has just ended, if it has a span.
+    pub fn push_span(&self, ids: &SpanContext, name: &Arc<str>, duration: Duration) {
+        if ids.is_valid() {
+            self.push(RecentTrace {
+                trace_id: u128::from_be_bytes(ids.trace_id().to_bytes()),
+                name: Arc::clone(name),
+                duration,
+                ended: SystemTime::now(),
+                sampled: ids.is_sampled(),
+            });
+        }
+    }
+
+    fn push(&self, trace: RecentTrace) {
         let mut ring = self.lock();
         if ring.traces.len() < REMEMBERED {
             ring.traces.push(trace);

@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use otel_exemplars::{BoundCounter, BoundHistogram, ExemplarMeter};
 
-use super::metrics::histogram;
+use super::metrics::{counter, histogram};
 use crate::names::websocket::{Broadcast, Fault, Received, Refusal, Sent};
 use crate::names::{self, Instrument, attribute};
 
@@ -32,11 +32,7 @@ impl Websocket {
         let (sent, received) = (Sent::ALL.iter().map(|kind| kind.name()), Received::ALL.iter().map(|kind| kind.name()));
         let processing = histogram(meter, names::WEBSOCKET_PROCESSING_DURATION, names::SECTION_BOUNDARIES);
         let bind = |instrument: Instrument, kinds: &mut dyn Iterator<Item = &'static str>| -> Vec<BoundCounter> {
-            let counter = meter
-                .u64_counter(instrument.name)
-                .with_unit(instrument.unit)
-                .with_description(instrument.description)
-                .build();
+            let counter = counter(meter, instrument);
             kinds.map(|kind| counter.bind(&[KeyValue::new(attribute::KIND, kind)])).collect()
         };
         Self {

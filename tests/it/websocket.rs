@@ -1,7 +1,8 @@
 //! The game from outside. Catches: handshakes of other sites, connections that outlive their service, messages without a
 //! trace of their own, broadcasts that lead nowhere, a span for a connection.
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use otlp_testkit::proto::common::v1::any_value::Value as Attribute;
@@ -12,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocket;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::client::{Answer, PATIENCE, head, send};
-use crate::server::{Server, run};
+use crate::server::{Server, command, run};
 
 /// A refused client's connection is closed.
 const HANDSHAKE: [(&str, &str); 4] = [
@@ -66,9 +67,13 @@ fn what_is_no_handshake_is_told_what_one_needs() {
     let version = handshake(&server, "GET", &[("Sec-WebSocket-Version", "8")]);
     version.problem(426, "upgrade_required");
     assert_eq!(version.header("sec-websocket-version"), Some("13"));
-    handshake(&server, "GET", &[("Sec-WebSocket-Key", "")]).problem(400, "bad_handshake");
+    // None, no base64, 15 bytes.
+    for key in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25j"] {
+        let refused = handshake(&server, "GET", &[("Sec-WebSocket-Key", key)]);
+        assert!(refused.problem(400, "bad_handshake")["detail"].as_str().unwrap().contains("16 random bytes"));
+    }
     handshake(&server, "POST", &[]).problem(405, "method_not_allowed");
-    assert_eq!(errors(&server, "bad_handshake"), "5");
+    assert_eq!(errors(&server, "bad_handshake"), "7");
 }
 
 #[test]
@@ -175,11 +180,12 @@ fn bots_get_everything_and_the_counters_agree() {
     let server = Server::start(&[]);
     let target = format!("http://{}", server.address);
     let flags =
-        ["--scenario", "websocket", "--players", "8", "--slow-players", "1", "--duration", "3s", "--rate", "60"];
+        ["--scenario", "websocket", "--players", "8", "--slow-players", "1", "--duration", "12s", "--rate", "60"];
+    // Long enough for the slow one to keep a message waiting longer than it may.
     let finished = run(&[&["load", &target, "--json"], &flags[..]].concat(), &[]);
     let report: Value = serde_json::from_str(&finished.stdout).unwrap_or_else(|_| panic!("{finished:?}"));
     assert_eq!(finished.status.code(), Some(0), "{report:#}");
-    assert_eq!((&report["said"], &report["received"]), (&json!(180), &report["due"]), "{report:#}");
+    assert_eq!((&report["said"], &report["received"]), (&json!(720), &report["due"]), "{report:#}");
     assert_eq!((&report["lost"], &report["doubled"], &report["slow_dropped"]), (&json!(0), &json!(0), &json!(1)));
     assert_eq!(errors(&server, "slow_client"), "1");
     let sum = |name: &str| -> f64 {
@@ -193,12 +199,41 @@ fn bots_get_everything_and_the_counters_agree() {
         assert_eq!(sum(&format!("websocket_messages_{name}_total{{")), report[of]["messages"].as_f64().unwrap());
         assert_eq!(sum(&format!("websocket_bytes_{name}_total{{")), report[of]["bytes"].as_f64().unwrap());
     }
-    assert_eq!(sum("websocket_broadcasts_total{"), 180.0);
+    assert_eq!(sum("websocket_broadcasts_total{"), 720.0);
     // The service notices shortly after its clients that they are gone.
     let started = Instant::now();
     while (sum("websocket_connections_active"), sum("websocket_sessions_active")) != (0.0, 0.0) {
         assert!(started.elapsed() < PATIENCE);
     }
+}
+
+#[test]
+fn a_second_signal_ends_the_bots_without_a_report_and_with_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    let flags = ["--scenario", "websocket", "--players", "1", "--duration", "1h", "--timeout", "1h"];
+    let mut load = command(&[]);
+    load.args([&["load", &target], &flags[..]].concat()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let load = load.spawn().unwrap();
+    let signal = || {
+        assert!(Command::new("kill").args(["-s", "INT", &load.id().to_string()]).status().unwrap().success());
+    };
+    let mut player = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+    let mut until = |kind: &str| loop {
+        let text = player.read().unwrap();
+        if serde_json::from_str::<Value>(text.to_text().unwrap()).unwrap()["kind"] == kind {
+            return player.send(Message::text(r#"{"kind":"joined","seq":0}"#)).unwrap();
+        }
+    };
+    until("join");
+    until("say");
+    signal();
+    // So the first one was noticed; the player waits for an answer that does not come.
+    until("leave");
+    signal();
+    let finished = load.wait_with_output().unwrap();
+    assert_eq!((finished.status.code(), finished.stdout.len()), (Some(1), 0), "{finished:?}");
+    assert!(String::from_utf8_lossy(&finished.stderr).contains("second signal"), "{finished:?}");
 }
 
 #[test]

@@ -11,8 +11,9 @@ use super::{LoadArgs, only, signals};
 use crate::error::{EXIT_FAILED, EXIT_USAGE};
 use crate::load::bots::Plan;
 use crate::load::bots::report::Report;
-use crate::load::bots::run::{Run, Tales};
+use crate::load::bots::run::{PlayerReports, Run};
 use crate::load::target::Target;
+use crate::load::view::Clear;
 
 /// Time between two pictures.
 const REFRESH: Duration = Duration::from_millis(250);
@@ -27,15 +28,21 @@ pub(super) async fn run(args: LoadArgs) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let tales = if std::io::stderr().is_terminal() {
+    let played = if std::io::stderr().is_terminal() {
         tokio::select! {
-            tales = play(&run) => tales,
+            played = play(&run) => played,
             never = show(&run) => match never {},
         }
     } else {
         play(&run).await
     };
-    let report = Report::new(run.shared(), &tales);
+    let Some(reports) = played else {
+        eprintln!(
+            "phaselab load: ended by a second signal before all players had left, so nothing can be said of them"
+        );
+        return ExitCode::from(EXIT_FAILED);
+    };
+    let report = Report::new(run.shared(), &reports);
     if json {
         println!("{}", serde_json::to_string(&report).expect("a report has text keys only"));
     } else {
@@ -44,19 +51,21 @@ pub(super) async fn run(args: LoadArgs) -> ExitCode {
     if report.good() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
 }
 
-/// Plays until the end or the first signal; a second signal does not wait for the players to leave.
-async fn play(run: &Run) -> Tales {
+/// Plays until the end or the first signal; a second signal does not wait for the players to leave, and what they would
+/// have told is lost.
+async fn play(run: &Run) -> Option<PlayerReports> {
     let (stop, second) = signals();
     tokio::select! {
-        tales = run.play(stop) => tales,
-        () = second => Tales::default(),
+        biased;
+        // It listens before anybody plays.
+        () = second => None,
+        reports = run.play(stop) => Some(reports),
     }
 }
 
 /// Draws on stderr until the future is dropped.
 async fn show(run: &Run) -> Infallible {
-    let spinner = ProgressBar::new_spinner();
-    let _gone = Clear(&spinner);
+    let Clear(spinner) = &Clear(ProgressBar::new_spinner());
     let mut ticks = tokio::time::interval(REFRESH);
     loop {
         ticks.tick().await;
@@ -69,15 +78,6 @@ async fn show(run: &Run) -> Infallible {
             shared.deliveries()
         ));
         spinner.tick();
-    }
-}
-
-/// Takes the line off the terminal, also when the view is cancelled.
-struct Clear<'a>(&'a ProgressBar);
-
-impl Drop for Clear<'_> {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 

@@ -3,20 +3,32 @@
 //! One task reads and writes, so a client that does not take what is written is not read from either. What others send it
 //! waits in its mail, which never makes them wait.
 
-use std::error::Error as _;
+use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::Bytes;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-use tokio_tungstenite::tungstenite::Error as Tungstenite;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, sink};
+use tokio::task::yield_now;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use super::budget::Budget;
 use crate::names::websocket::{Fault, Sent};
 use crate::workload::websocket::mailbox::{Letter, Mail, Overflow};
+use crate::workload::websocket::protocol::MAX_MESSAGE_BYTES;
 use crate::workload::websocket::session::Session;
 use crate::workload::websocket::{Phase, Seat};
+
+/// Most bytes that are kept of what the client has no room for: a message that is being written, and answers to pings.
+const MAX_WRITE_BYTES: usize = 64 * 1024;
 
 /// Time between two pings: NATs forget a silent connection after half a minute or more.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -24,11 +36,15 @@ const PING_EVERY: Duration = Duration::from_secs(15);
 /// Without any sign of life for this long, three pings, a client is gone.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// How long a client may take to read one message; its queue may be empty, so that nothing else tells.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to read one message: who reads nothing is noticed by this, long before its queue is full.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a client may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Most bytes that are thrown away of a client that cannot be understood any more: more than the systems of both sides keep
+/// for a connection, so that who stops sending when told is not reset.
+const MAX_DISCARDED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,27 +58,50 @@ enum End {
 }
 
 /// Serves one client, until either side ends it or the service stops waiting.
-pub(super) async fn run(socket: WebSocket, seat: Seat) {
+pub(super) async fn run(upgraded: Upgraded, seat: Seat) {
     let (session, mail, overflow) = seat.session();
-    let mut connection = Connection { socket, session, mail, overflow, seat: &seat, unwritten: None };
-    let served = async {
-        let end = connection.serve().await;
-        connection.close(end).await;
+    let stream = Budget::new(TokioIo::new(upgraded), seat.allowance());
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config())).await;
+    let mut connection = Connection { socket, session, mail, overflow, seat: &seat, unwritten: None, understood: true };
+    let end = tokio::select! {
+        biased;
+        () = seat.until(Phase::Cut) => End::Fault(Fault::Cut),
+        end = connection.serve() => end,
     };
-    tokio::select! {
-        () = served => {}
-        () = seat.until(Phase::Cut) => seat.game().fault(Fault::Cut),
+    // Before the client is told.
+    if let End::Fault(fault) = end {
+        seat.game().fault(fault);
+    }
+    let closed = tokio::select! {
+        biased;
+        () = seat.until(Phase::Cut) => false,
+        closed = connection.close(end) => closed,
+    };
+    // A fault is counted already.
+    if end == End::Stopped && !closed {
+        seat.game().fault(Fault::Cut);
     }
 }
 
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES))
+        .read_buffer_size(MAX_MESSAGE_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_WRITE_BYTES)
+}
+
 struct Connection<'a> {
-    socket: WebSocket,
+    socket: WebSocketStream<Budget<TokioIo<Upgraded>>>,
     session: Session,
     mail: Mail,
     overflow: Overflow,
     seat: &'a Seat,
     /// A message that was begun and not wholly written.
     unwritten: Option<(Sent, usize)>,
+    /// Whether what the client sends can still be read as frames.
+    understood: bool,
 }
 
 impl Connection<'_> {
@@ -73,18 +112,22 @@ impl Connection<'_> {
         let mut stopping = pin!(self.seat.until(Phase::Closing));
         loop {
             let step = tokio::select! {
+                biased;
                 () = self.overflow.happened() => Err(End::Fault(Fault::SlowClient)),
                 () = &mut stopping => self.stop().await,
-                // There is always one to come: the session keeps its mailbox.
+                // Before the client's next word, which goes to everybody: else the queues fill with what all say at the
+                // same moment, although the sockets have room. There is always one to come: the session keeps its mailbox.
                 Some(letter) = self.mail.next() => self.write(letter).await,
-                received = self.socket.recv() => {
+                received = self.socket.next() => {
                     heard = Instant::now();
-                    self.read(received)
+                    let step = self.read(received);
+                    // Now the others write what they got for it.
+                    yield_now().await;
+                    step
                 }
-                now = pings.tick() => match now.duration_since(heard) >= IDLE_TIMEOUT {
-                    true => Err(End::Fault(Fault::IdleTimeout)),
-                    false => self.send(Message::Ping(Bytes::new())).await,
-                },
+                // After the socket: who has said something that was not read yet is not silent.
+                () = sleep_until(heard + IDLE_TIMEOUT) => Err(End::Fault(Fault::IdleTimeout)),
+                _ = pings.tick() => self.send(Message::Ping(Bytes::new())).await,
             };
             if let Err(end) = step {
                 return end;
@@ -92,18 +135,22 @@ impl Connection<'_> {
         }
     }
 
-    fn read(&mut self, received: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    fn read(&mut self, received: Option<Result<Message, Error>>) -> Result<(), End> {
         let done = match received {
             None => return Err(End::Closed),
-            Some(Err(error)) => return Err(end(&error)),
+            Some(Err(error)) => {
+                self.understood = false;
+                return Err(end(&error));
+            }
             Some(Ok(Message::Text(text))) => self.session.receive(&text),
             Some(Ok(Message::Binary(bytes))) => {
                 self.session.unreadable(bytes.len());
                 Err(Fault::Binary)
             }
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => self.session.control(),
             // The library has the answer ready and sends it with the next call.
             Some(Ok(Message::Close(_))) => return Err(End::Closed),
+            // Pings and pongs.
+            Some(Ok(_)) => self.session.control(),
         };
         done.map_err(End::Fault)
     }
@@ -142,57 +189,61 @@ impl Connection<'_> {
         Err(End::Stopped)
     }
 
-    /// Says why, if the connection still takes it, and waits for the client to close too.
-    async fn close(&mut self, end: End) {
-        if let End::Fault(fault) = end {
-            self.seat.game().fault(fault);
-        }
-        let frame = farewell(end).map(|(code, reason)| CloseFrame { code, reason: reason.into() });
-        let socket = &mut self.socket;
-        let said = async {
-            match frame {
-                Some(frame) => socket.send(Message::Close(Some(frame))).await.is_ok(),
-                None => false,
-            }
-        };
+    /// Says why, if the connection still takes it, and waits for the client to close too; `false` when it did not.
+    async fn close(&mut self, end: End) -> bool {
         let deadline = Instant::now() + CLOSE_TIMEOUT;
-        if tokio::time::timeout_at(deadline, said).await == Ok(true) {
-            // Frames are written in order, so the message before the last frame was written too.
-            self.written();
+        if let Some((code, reason)) = farewell(end) {
+            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+            if let Ok(Ok(())) = timeout_at(deadline, self.socket.send(Message::Close(Some(frame)))).await {
+                // Frames are written in order, so the message before the last frame was written too.
+                self.written();
+            }
         }
-        // Also sends the answer to a client that closes, and takes what it sends meanwhile, which would have the system
-        // throw away what it has not read yet.
-        let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-        let _ = tokio::time::timeout_at(deadline, rest).await;
+        timeout_at(deadline, self.drain()).await.is_ok()
+    }
+
+    /// Takes what the client still sends, until it closes: bytes that nobody has read would have the system throw away
+    /// what the client has not read yet.
+    async fn drain(&mut self) {
+        loop {
+            // Also sends the answer to a client that closes.
+            match self.socket.next().await {
+                Some(Ok(_)) => {}
+                None if self.understood => return,
+                Some(Err(_)) | None => break,
+            }
+        }
+        let stream = self.socket.get_mut().unbounded();
+        // Of a client that is gone already.
+        let _ = stream.shutdown().await;
+        let _ = copy(&mut stream.take(MAX_DISCARDED_BYTES), &mut sink()).await;
     }
 }
 
 /// The code and the reason that a client is told; none where there is nobody to tell.
-fn farewell(end: End) -> Option<(u16, &'static str)> {
+fn farewell(end: End) -> Option<(CloseCode, &'static str)> {
     Some(match end {
-        End::Closed | End::Fault(Fault::ConnectionLost) => return None,
-        End::Stopped => (close_code::AWAY, "the service stops"),
-        End::Fault(Fault::ProtocolError) => (close_code::PROTOCOL, "a frame broke the protocol"),
-        End::Fault(Fault::MessageTooLarge) => (close_code::SIZE, "a message may have 8192 bytes"),
-        End::Fault(Fault::Binary) => (close_code::UNSUPPORTED, "messages are JSON in text frames"),
-        End::Fault(Fault::NotUtf8) => (close_code::INVALID, "text is UTF-8"),
-        End::Fault(Fault::RateLimited) => (close_code::POLICY, "too many messages"),
-        End::Fault(Fault::SlowClient) => (close_code::POLICY, "too slow to read its messages"),
-        End::Fault(_) => (close_code::POLICY, "no answer to pings"),
+        End::Closed | End::Fault(Fault::ConnectionLost | Fault::Cut) => return None,
+        End::Stopped => (CloseCode::Away, "the service stops"),
+        End::Fault(Fault::ProtocolError) => (CloseCode::Protocol, "a frame broke the protocol"),
+        End::Fault(Fault::MessageTooLarge) => (CloseCode::Size, "a message may have 8192 bytes"),
+        End::Fault(Fault::Binary) => (CloseCode::Unsupported, "messages are JSON in text frames"),
+        End::Fault(Fault::NotUtf8) => (CloseCode::Invalid, "text is UTF-8"),
+        End::Fault(Fault::RateLimited) => (CloseCode::Policy, "too many messages or bytes"),
+        End::Fault(Fault::SlowClient) => (CloseCode::Policy, "too slow to read its messages"),
+        End::Fault(_) => (CloseCode::Policy, "no answer to pings"),
     })
 }
 
 /// What a fault of the socket means.
-fn end(error: &axum::Error) -> End {
-    let Some(error) = error.source().and_then(|source| source.downcast_ref::<Tungstenite>()) else {
-        return End::Fault(Fault::ConnectionLost);
-    };
+fn end(error: &Error) -> End {
     match error {
-        Tungstenite::ConnectionClosed | Tungstenite::AlreadyClosed => End::Closed,
-        Tungstenite::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Fault(Fault::ConnectionLost),
-        Tungstenite::Protocol(_) => End::Fault(Fault::ProtocolError),
-        Tungstenite::Capacity(_) => End::Fault(Fault::MessageTooLarge),
-        Tungstenite::Utf8(_) => End::Fault(Fault::NotUtf8),
+        Error::ConnectionClosed | Error::AlreadyClosed => End::Closed,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Fault(Fault::ConnectionLost),
+        Error::Protocol(_) => End::Fault(Fault::ProtocolError),
+        Error::Capacity(_) => End::Fault(Fault::MessageTooLarge),
+        Error::Utf8(_) => End::Fault(Fault::NotUtf8),
+        Error::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => End::Fault(Fault::RateLimited),
         _ => End::Fault(Fault::ConnectionLost),
     }
 }

@@ -9,7 +9,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
-use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -22,7 +23,17 @@ use crate::workload::websocket::Limits;
 /// Some small messages, and less than a long one.
 const PIPE_BYTES: usize = 512;
 
-const LIMITS: Limits = Limits { connections: 4, players: 3, rooms: 2, queue: 8, rate: 10, burst: 40, refusals: 5 };
+const LIMITS: Limits = Limits {
+    connections: 4,
+    players: 3,
+    rooms: 2,
+    queue: 8,
+    rate: 10,
+    burst: 40,
+    bytes: 16 * 1024,
+    bytes_burst: 128 * 1024,
+    refusals: 5,
+};
 
 struct Rig {
     game: Game,
@@ -40,7 +51,13 @@ impl Rig {
     }
 
     async fn connect(&self) -> Result<Client, Error> {
-        let (ours, theirs) = duplex(PIPE_BYTES);
+        self.connect_over(duplex(PIPE_BYTES)).await
+    }
+
+    async fn connect_over<S>(&self, (ours, theirs): (S, S)) -> Result<WebSocketStream<S>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let router = Router::new().route("/ws", get(ws)).with_state(self.game.clone());
         tokio::spawn(async move {
             let mut builder = hyper::server::conn::http1::Builder::new();
@@ -51,7 +68,11 @@ impl Rig {
     }
 
     async fn player(&self) -> Client {
-        let mut client = self.connect().await.unwrap();
+        self.player_over(PIPE_BYTES).await
+    }
+
+    async fn player_over(&self, pipe_bytes: usize) -> Client {
+        let mut client = self.connect_over(duplex(pipe_bytes)).await.unwrap();
         assert_eq!(ask(&mut client, json!({"kind": "join", "room": "lobby", "name": "ann"})).await["kind"], "joined");
         client
     }
@@ -69,6 +90,11 @@ impl Rig {
 
     fn fault(&self, kind: Fault) -> u64 {
         self.metric("websocket_connection_errors_total", kind.name())
+    }
+
+    /// Of all kinds.
+    fn faults(&self) -> u64 {
+        Fault::ALL.iter().map(|kind| self.fault(*kind)).sum()
     }
 }
 
@@ -156,7 +182,30 @@ async fn counters_agree_with_what_a_client_sent_and_got() {
     ended(&mut ann).await;
     rig.game.close(Duration::from_secs(1)).await;
     assert_eq!((rig.metric("websocket_connections_active", ""), rig.metric("websocket_sessions_active", "")), (0, 0));
-    assert!(Fault::ALL.iter().all(|fault| rig.fault(*fault) == 0));
+    assert_eq!(rig.faults(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_players_of_a_room_may_speak_at_the_same_moment() {
+    const PLAYERS: usize = 50;
+    const EACH: usize = 8;
+    let rig = Rig::new(Limits { connections: PLAYERS, players: PLAYERS, queue: 2 * PLAYERS, ..LIMITS });
+    let mut players = Vec::new();
+    for _ in 0..PLAYERS {
+        // With room for everything: what is in the way is only how the tasks take turns.
+        players.push(rig.player_over(1 << 20).await);
+    }
+    for _ in 0..EACH {
+        for player in &mut players {
+            send(player, json!({"kind": "say", "text": "now"})).await;
+        }
+    }
+    for player in &mut players {
+        for seq in 1..=PLAYERS * EACH {
+            assert_eq!(hear(player).await["seq"], seq);
+        }
+    }
+    assert_eq!(rig.faults(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,6 +232,25 @@ async fn who_does_not_read_is_dropped_and_nobody_waits_for_it() {
     assert_eq!(rig.metric("websocket_messages_sent_total", "said"), 30 + 30 + got, "what it got was counted");
     assert!((2..10).contains(&got), "{got}");
     assert_eq!(ask(&mut ann, json!({"kind": "leave"})).await["seq"], 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_dropped_from_its_room_makes_no_broadcasts() {
+    let rig = Rig::new(Limits { queue: 2, ..LIMITS });
+    let seat = rig.game.enter().unwrap();
+    let (mut ann, _mail, _overflow) = seat.session();
+    let say = r#"{"kind":"say","text":"hello"}"#;
+    // What it says second is the third letter to itself.
+    for text in [r#"{"kind":"join","room":"lobby","name":"ann"}"#, say, say, say, say] {
+        ann.receive(text).unwrap();
+    }
+    assert_eq!(rig.metric("websocket_broadcasts_total", "said"), 2);
+}
+
+#[test]
+fn a_full_room_fits_into_the_queues_when_all_speak_at_once() {
+    let Limits { players, queue, .. } = Limits::new(1);
+    assert!(queue >= 2 * players);
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,7 +283,7 @@ async fn one_message_that_is_not_read_is_enough_in_the_end() {
     while rig.metric("websocket_connections_active", "") == 2 {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!((rig.fault(Fault::SlowClient), begin.elapsed().as_secs()), (1, 12), "ten to read, two to close");
+    assert_eq!((rig.fault(Fault::SlowClient), begin.elapsed().as_secs()), (1, 7), "five to read, two to close");
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,6 +301,34 @@ async fn a_silent_client_is_pinged_and_dropped_when_it_does_not_answer() {
     }
     assert_eq!(pings, 40);
     assert_eq!((rig.fault(Fault::IdleTimeout), rig.metric("websocket_connections_active", "")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_measured_from_the_last_word_and_not_in_pings() {
+    let rig = Rig::new(LIMITS);
+    let mut dead = rig.player().await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    ask(&mut dead, json!({"kind": "leave"})).await;
+    let begin = Instant::now();
+    while rig.metric("websocket_connections_active", "") == 1 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!((rig.fault(Fault::IdleTimeout), begin.elapsed().as_secs()), (1, 47), "45 to wait, two to close");
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_never_make_a_message_count_too() {
+    let rig = Rig::new(LIMITS);
+    let mut ann = rig.player().await;
+    let begun = [0x01, 0x80, 0, 0, 0, 0];
+    let nothing_more = [0x00, 0x80, 0, 0, 0, 0].repeat(1_000);
+    ann.get_mut().write_all(&begun).await.unwrap();
+    // More than a client may send at once.
+    for _ in 0..100 {
+        ann.get_mut().write_all(&nothing_more).await.unwrap();
+    }
+    assert_eq!(ended(&mut ann).await, Some(1008));
+    assert_eq!((rig.fault(Fault::RateLimited), rig.faults()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,7 +389,10 @@ async fn bad_messages_are_answered_and_the_game_goes_on() {
         assert_eq!((&told["kind"], &told["error"]), (&json!("error"), &json!(error)), "{text}");
         assert!(told["detail"].as_str().unwrap().contains(part), "{text}: {told}");
     }
-    assert_eq!(rig.metric("websocket_errors_total", "invalid_field"), 8);
+    // However long what is wrong with it.
+    let long = json!({"kind": "leave", "x".repeat(8_000): 1});
+    assert!(ask(&mut ann, long).await["detail"].as_str().unwrap().len() < 200);
+    assert_eq!(rig.metric("websocket_errors_total", "invalid_field"), 9);
     assert_eq!(ask(&mut ann, json!({"kind": "join", "room": "lobby", "name": "ann"})).await["kind"], "joined");
     let twice = ask(&mut ann, json!({"kind": "join", "room": "lobby", "name": "ann"})).await;
     assert_eq!(twice["error"], "already_joined");
@@ -347,6 +446,49 @@ async fn what_breaks_the_protocol_ends_the_connection_with_its_code() {
     }
 }
 
+/// What is not read when a socket is closed makes the system throw away the answer too, which only a real one shows.
+#[tokio::test]
+async fn who_sends_megabytes_at_once_is_told_and_not_reset() {
+    let rig = Rig::new(LIMITS);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (ours, _) = listener.accept().await.unwrap();
+    let mut ann = rig.connect_over((ours, theirs)).await.unwrap();
+    let body = vec![b' '; 5_000_000];
+    let head = [&[0x81, 0xff][..], &(body.len() as u64).to_be_bytes(), &[0; 4]].concat();
+    ann.get_mut().write_all(&head).await.unwrap();
+    ann.get_mut().write_all(&body).await.unwrap();
+    let Some(Ok(Message::Close(Some(frame)))) = ann.next().await else { panic!("no close frame") };
+    assert_eq!(u16::from(frame.code), 1009);
+    assert!(ann.next().await.is_none(), "closed, not reset");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_close_in_turn_is_cut_and_counted_long_before_the_stop_has_to_end() {
+    let rig = Rig::new(LIMITS);
+    let (mut ann, _bob) = (rig.player().await, rig.player().await);
+    let game = rig.game.clone();
+    let closing = tokio::spawn(async move { game.close(Duration::from_secs(60)).await });
+    assert_eq!(ended(&mut ann).await, Some(1001));
+    assert_eq!(closing.await.unwrap(), 1);
+    assert_eq!((rig.fault(Fault::Cut), rig.faults()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_one_fault_also_when_it_is_cut_while_it_closes() {
+    let rig = Rig::new(LIMITS);
+    let (mut ann, _slow) = (rig.player().await, rig.player().await);
+    for _ in 0..30 {
+        send(&mut ann, json!({"kind": "say", "text": "x".repeat(100)})).await;
+        hear(&mut ann).await;
+    }
+    let game = rig.game.clone();
+    let closing = tokio::spawn(async move { game.close(Duration::from_secs(1)).await });
+    assert_eq!(ended(&mut ann).await, Some(1001));
+    closing.await.unwrap();
+    assert_eq!((rig.fault(Fault::SlowClient), rig.faults()), (1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_closes_with_1001_after_what_was_waiting_and_cuts_who_does_not_go() {
     let rig = Rig::new(LIMITS);
@@ -362,5 +504,5 @@ async fn a_stop_closes_with_1001_after_what_was_waiting_and_cuts_who_does_not_go
     assert_eq!(hear(&mut bob).await["text"], "the last");
     assert_eq!(ended(&mut bob).await, Some(1001));
     assert!(matches!(rig.connect().await, Err(Error::Http(refused)) if refused.status() == 503));
-    assert_eq!(rig.fault(Fault::Stopping), 1);
+    assert_eq!(rig.faults(), 1, "who comes too late is no fault");
 }

@@ -1,6 +1,8 @@
 //! One player.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -25,7 +27,7 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// What a player counted.
 #[derive(Debug, Clone, Default)]
-pub struct Tale {
+pub struct PlayerReport {
     /// Why it did not come or did not stay to the end, by a short name.
     pub failure: Option<&'static str>,
     /// Messages that it sent, of every kind.
@@ -70,7 +72,7 @@ pub struct Turn {
 
 /// What the service says, as far as a bot looks at it.
 #[derive(Debug, Deserialize)]
-struct Heard {
+struct ServerMessage {
     kind: String,
     #[serde(default)]
     seq: u64,
@@ -86,20 +88,20 @@ pub struct Bot<'a> {
     shared: &'a Shared,
     socket: WebSocketStream<TcpStream>,
     account: Account,
-    tale: Tale,
+    report: PlayerReport,
 }
 
 impl<'a> Bot<'a> {
     /// Connects and joins.
     ///
     /// # Errors
-    /// The tale of a player who did not come.
-    pub async fn join(shared: &'a Shared, slow: bool) -> Result<Self, Tale> {
-        let failed = |failure| Tale { failure: Some(failure), ..Tale::default() };
+    /// The report of a player who did not come.
+    pub async fn join(shared: &'a Shared, slow: bool) -> Result<Self, PlayerReport> {
+        let failed = |failure| PlayerReport { failure: Some(failure), ..PlayerReport::default() };
         let limit = shared.plan.timeout;
         let socket = timeout(limit, connect(&shared.address, slow)).await.map_err(|_| failed("timeout"))?;
         let socket = socket.map_err(|error| failed(refusal(&error)))?;
-        let mut bot = Self { shared, socket, account: Account::new(0), tale: Tale::default() };
+        let mut bot = Self { shared, socket, account: Account::new(0), report: PlayerReport::default() };
         let join = json!({"kind": "join", "room": shared.plan.room, "name": "bot"}).to_string();
         let joined = async {
             bot.send(join).await?;
@@ -116,7 +118,7 @@ impl<'a> Bot<'a> {
     }
 
     /// Plays from the begin to the end, then leaves.
-    pub async fn play(mut self, turn: Turn) -> Tale {
+    pub async fn play(mut self, turn: Turn) -> PlayerReport {
         let shared = self.shared;
         let end = turn.begin + shared.plan.duration;
         let mut due = turn.begin + turn.offset;
@@ -125,7 +127,8 @@ impl<'a> Bot<'a> {
                 () = sleep_until(due) => {
                     let micros = due.duration_since(turn.begin).as_micros();
                     let text = format!("{micros:<TEXT_BYTES$}");
-                    self.tale.said += 1;
+                    self.report.said += 1;
+                    shared.say();
                     if let Err(failure) = self.send(json!({"kind": "say", "text": text}).to_string()).await {
                         return self.fail(failure);
                     }
@@ -154,7 +157,7 @@ impl<'a> Bot<'a> {
     }
 
     /// Reads nothing until the others have left, and then what is still there.
-    pub async fn stall(mut self, others_left: impl Future<Output = ()>) -> Tale {
+    pub async fn stall(mut self, others_left: impl Future<Output = ()>) -> PlayerReport {
         others_left.await;
         // Nothing may be sent before all is read: to a closed connection it would have the system throw the rest away.
         while let Ok(heard) = timeout(QUIET, self.hear()).await {
@@ -166,7 +169,7 @@ impl<'a> Bot<'a> {
     }
 
     /// Leaves, which tells the number of the last broadcast that was due.
-    async fn leave(mut self, begin: Option<Instant>) -> Tale {
+    async fn leave(mut self, begin: Option<Instant>) -> PlayerReport {
         let deadline = Instant::now() + self.shared.plan.timeout;
         let left = async {
             self.send(json!({"kind": "leave"}).to_string()).await?;
@@ -179,7 +182,7 @@ impl<'a> Bot<'a> {
             }
         };
         match timeout_at(deadline, left).await {
-            Ok(Ok(seq)) => self.tale.counts = self.account.left(seq),
+            Ok(Ok(seq)) => self.report.counts = self.account.left(seq),
             Ok(Err(failure)) => return self.fail(failure),
             Err(_) => return self.fail("timeout"),
         }
@@ -189,7 +192,7 @@ impl<'a> Bot<'a> {
             while let Some(Ok(_)) = self.socket.next().await {}
         };
         let _ = timeout_at(deadline, goodbye).await;
-        self.tale
+        self.report
     }
 
     /// Waits for a message of this kind, and returns its number.
@@ -209,7 +212,7 @@ impl<'a> Bot<'a> {
     async fn send(&mut self, text: String) -> Result<(), &'static str> {
         let bytes = text.len();
         self.socket.send(Message::text(text)).await.map_err(|_| "broken")?;
-        self.tale.sent.add(bytes);
+        self.report.sent.add(bytes);
         Ok(())
     }
 
@@ -222,45 +225,62 @@ impl<'a> Bot<'a> {
     }
 
     /// Counts what was heard.
-    fn take(&mut self, heard: Option<Result<Message, Error>>, begin: Option<Instant>) -> Result<Heard, &'static str> {
-        let nothing = || Heard { kind: String::new(), seq: 0, text: String::new(), error: String::new() };
+    fn take(
+        &mut self,
+        heard: Option<Result<Message, Error>>,
+        begin: Option<Instant>,
+    ) -> Result<ServerMessage, &'static str> {
+        let nothing = || ServerMessage { kind: String::new(), seq: 0, text: String::new(), error: String::new() };
         let text = match heard {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(_))) | None => return Err("closed"),
             Some(Ok(_)) => return Ok(nothing()),
             Some(Err(_)) => return Err("broken"),
         };
-        self.tale.received.add(text.len());
-        let heard: Heard = serde_json::from_str(&text).map_err(|_| "not_understood")?;
+        self.report.received.add(text.len());
+        let heard: ServerMessage = serde_json::from_str(&text).map_err(|_| "not_understood")?;
         match heard.kind.as_str() {
             "said" | "moved" => {
                 self.account.broadcast(heard.seq);
                 let intended = begin.zip(heard.text.trim_end().parse().ok());
                 self.shared.delivered(intended.map(|(begin, micros)| begin + Duration::from_micros(micros)));
             }
-            "error" => *self.tale.refused.entry(heard.error.clone()).or_default() += 1,
+            "error" => *self.report.refused.entry(heard.error.clone()).or_default() += 1,
             _ => {}
         }
         Ok(heard)
     }
 
-    fn fail(mut self, failure: &'static str) -> Tale {
-        self.tale.failure = Some(failure);
-        self.tale.counts = self.account.so_far();
-        self.tale
+    fn fail(mut self, failure: &'static str) -> PlayerReport {
+        self.report.failure = Some(failure);
+        self.report.counts = self.account.so_far();
+        self.report
     }
 }
 
 async fn connect(address: &str, slow: bool) -> Result<WebSocketStream<TcpStream>, Error> {
-    let nowhere = || Error::Io(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable));
-    let to = lookup_host(address).await?.next().ok_or_else(nowhere)?;
-    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    if slow {
-        socket.set_recv_buffer_size(SLOW_RECEIVE_BYTES)?;
-    }
-    let stream = socket.connect(to).await?;
-    stream.set_nodelay(true)?;
+    let stream = open(lookup_host(address).await?, slow).await?;
     Ok(tokio_tungstenite::client_async(format!("ws://{address}/ws"), stream).await?.0)
+}
+
+/// A connection to the first of these addresses that takes one: a name may have some that nobody listens on, such as
+/// `localhost` its IPv6 one.
+pub(super) async fn open(addresses: impl Iterator<Item = SocketAddr>, slow: bool) -> io::Result<TcpStream> {
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for to in addresses {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if slow {
+            socket.set_recv_buffer_size(SLOW_RECEIVE_BYTES)?;
+        }
+        match socket.connect(to).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// The short name of why there is no connection.

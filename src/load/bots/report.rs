@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::bot::{Tale, Traffic};
-use super::run::{Shared, Tales};
+use super::bot::{PlayerReport, Traffic};
+use super::run::{PlayerReports, Shared};
 use crate::load::summary::Percentiles;
 
 /// Numbers of a game.
@@ -53,21 +53,21 @@ pub struct Report {
 impl Report {
     /// The numbers of a game.
     #[must_use]
-    pub fn new(shared: &Shared, tales: &Tales) -> Self {
+    pub fn new(shared: &Shared, reports: &PlayerReports) -> Self {
         let plan = shared.plan();
-        let count = |of: fn(&Tale) -> u64| tales.readers.iter().map(of).sum();
-        let all = || tales.readers.iter().chain(&tales.slow);
-        let traffic = |of: fn(&Tale) -> Traffic| {
+        let count = |of: fn(&PlayerReport) -> u64| reports.readers.iter().map(of).sum();
+        let all = || reports.readers.iter().chain(&reports.slow);
+        let traffic = |of: fn(&PlayerReport) -> Traffic| {
             all().map(of).fold(Traffic::default(), |sum, one| Traffic {
                 messages: sum.messages + one.messages,
                 bytes: sum.bytes + one.bytes,
             })
         };
         let (mut failed, mut refused) = (BTreeMap::new(), BTreeMap::new());
-        for failure in tales.readers.iter().filter_map(|tale| tale.failure) {
+        for failure in reports.readers.iter().filter_map(|report| report.failure) {
             *failed.entry(failure).or_default() += 1;
         }
-        for (error, times) in all().flat_map(|tale| &tale.refused) {
+        for (error, times) in all().flat_map(|report| &report.refused) {
             *refused.entry(error.clone()).or_default() += times;
         }
         Self {
@@ -76,26 +76,29 @@ impl Report {
             players: plan.players,
             rate: plan.rate,
             interrupted: shared.stopped(),
-            seconds: tales.elapsed.as_secs_f64(),
-            said: count(|tale| tale.said),
-            due: count(|tale| tale.counts.due),
-            received: count(|tale| tale.counts.received),
-            lost: count(|tale| tale.counts.lost),
-            doubled: count(|tale| tale.counts.doubled),
+            seconds: reports.elapsed.as_secs_f64(),
+            said: count(|report| report.said),
+            due: count(|report| report.counts.due),
+            received: count(|report| report.counts.received),
+            lost: count(|report| report.counts.lost),
+            doubled: count(|report| report.counts.doubled),
             failed,
             refused,
             slow: plan.slow,
-            slow_dropped: tales.slow.iter().filter(|tale| tale.failure.is_some()).count() as u64,
-            all_sent: traffic(|tale| tale.sent),
-            all_received: traffic(|tale| tale.received),
+            slow_dropped: reports.slow.iter().filter(|report| report.failure.is_some()).count() as u64,
+            all_sent: traffic(|report| report.sent),
+            all_received: traffic(|report| report.received),
             latency_ms: Percentiles::of(&shared.latency()),
         }
     }
 
-    /// Whether every reader got everything once.
+    /// Whether every reader got everything once; others may have spoken too.
     #[must_use]
     pub fn good(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.failed.is_empty() && self.refused.is_empty()
+        let readers = u64::from(self.players - self.slow);
+        // A service may also lose what it has never numbered.
+        let numbered = self.due >= self.said * readers;
+        numbered && self.lost == 0 && self.doubled == 0 && self.failed.is_empty() && self.refused.is_empty()
     }
 
     /// The table for people.

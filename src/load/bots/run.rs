@@ -9,11 +9,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::Plan;
-use super::bot::{Bot, Tale, Turn};
+use super::bot::{Bot, PlayerReport, Turn};
 use crate::load::tally::{Outcome, Tally};
 
 /// Players who connect at the same time: more would wait in the service's backlog.
 const CONNECTING: usize = 32;
+
+/// Quiet times after which what has not come is lost: a busy service may be silent for one.
+const LOST_AFTER: u32 = 5;
 
 /// What the players share, and what is known while they play.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub struct Shared {
     stopped: AtomicBool,
     stop: Notify,
     playing: AtomicUsize,
+    said: AtomicU64,
     delivered: AtomicU64,
     latency: Mutex<Tally>,
 }
@@ -37,9 +41,15 @@ impl Shared {
             stopped: AtomicBool::new(false),
             stop: Notify::new(),
             playing: AtomicUsize::new(0),
+            said: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             latency: Mutex::default(),
         }
+    }
+
+    /// A player says something, which is due to all readers.
+    pub(super) fn say(&self) {
+        self.said.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A broadcast came; `intended` is when it was meant to be said.
@@ -73,17 +83,24 @@ impl Shared {
         }
     }
 
-    /// Resolves when no player got anything for this long, so that what was said last is due to all; or when that takes
-    /// too long, because others speak in the same room.
+    /// Resolves when all that was said has come and no player got anything for this long, so that what was said last is
+    /// due to all; or when that takes too long, because something is lost or others speak in the same room.
     pub(super) async fn settle(&self, quiet: Duration) {
         let settled = async {
-            let mut before = None;
-            while before != Some(self.deliveries()) {
-                before = Some(self.deliveries());
+            let (mut before, mut rounds) = (self.deliveries(), 0);
+            while rounds < if self.complete() { 1 } else { LOST_AFTER } {
                 tokio::time::sleep(quiet).await;
+                let now = self.deliveries();
+                rounds = if now == before { rounds + 1 } else { 0 };
+                before = now;
             }
         };
         let _ = timeout(self.plan.timeout, settled).await;
+    }
+
+    /// Whether as much came as was said.
+    fn complete(&self) -> bool {
+        self.deliveries() >= self.said.load(Ordering::Relaxed) * self.plan.readers()
     }
 
     /// Players in the room.
@@ -117,11 +134,11 @@ impl Shared {
 
 /// What the players told.
 #[derive(Debug, Clone, Default)]
-pub struct Tales {
+pub struct PlayerReports {
     /// Those who read.
-    pub readers: Vec<Tale>,
+    pub readers: Vec<PlayerReport>,
     /// Those who did not.
-    pub slow: Vec<Tale>,
+    pub slow: Vec<PlayerReport>,
     /// From the begin of the game until the last has left.
     pub elapsed: Duration,
 }
@@ -144,11 +161,11 @@ impl Run {
     }
 
     /// Has all players come, play and leave. Once `stop` resolves they leave early.
-    pub async fn play(&self, stop: impl Future<Output = ()>) -> Tales {
+    pub async fn play(&self, stop: impl Future<Output = ()>) -> PlayerReports {
         let players = self.players();
         tokio::pin!(stop, players);
         tokio::select! {
-            tales = &mut players => return tales,
+            reports = &mut players => return reports,
             () = stop => {}
         }
         self.0.stopped.store(true, Ordering::Relaxed);
@@ -156,7 +173,7 @@ impl Run {
         players.await
     }
 
-    async fn players(&self) -> Tales {
+    async fn players(&self) -> PlayerReports {
         let (total, slow) = (usize::from(self.0.plan.players), usize::from(self.0.plan.slow));
         let connecting = Arc::new(Semaphore::new(CONNECTING));
         let come = Arc::new(watch::Sender::new(0));
@@ -172,32 +189,32 @@ impl Run {
                 let joined = Bot::join(&run.0, is_slow).await;
                 drop(place);
                 come.send_modify(|come| *come += 1);
-                let tale = match joined {
+                let report = match joined {
                     Ok(bot) => {
                         run.0.playing.fetch_add(1, Ordering::Relaxed);
-                        let tale = run.one(bot, number, &mut begin, &left).await;
+                        let report = run.one(bot, number, &mut begin, &left).await;
                         run.0.playing.fetch_sub(1, Ordering::Relaxed);
-                        tale
+                        report
                     }
-                    Err(tale) => tale,
+                    Err(report) => report,
                 };
                 if !is_slow {
                     left.send_modify(|left| *left += 1);
                 }
-                (is_slow, tale)
+                (is_slow, report)
             });
         }
         // Nobody speaks before all are there; the senders live until the end.
         let _ = come.subscribe().wait_for(|come| *come == total).await;
         let begin = Instant::now();
         began.send_replace(Some(begin));
-        let mut tales = Tales::default();
+        let mut reports = PlayerReports::default();
         while let Some(ended) = tasks.join_next().await {
-            let (is_slow, tale) = ended.expect("a player does not panic");
-            if is_slow { tales.slow.push(tale) } else { tales.readers.push(tale) }
+            let (is_slow, report) = ended.expect("a player does not panic");
+            if is_slow { reports.slow.push(report) } else { reports.readers.push(report) }
         }
-        tales.elapsed = begin.elapsed();
-        tales
+        reports.elapsed = begin.elapsed();
+        reports
     }
 
     async fn one(
@@ -206,7 +223,7 @@ impl Run {
         number: usize,
         began: &mut watch::Receiver<Option<Instant>>,
         left: &watch::Sender<usize>,
-    ) -> Tale {
+    ) -> PlayerReport {
         let slow = usize::from(self.0.plan.slow);
         let readers = usize::from(self.0.plan.players) - slow;
         let begin = began.wait_for(Option::is_some).await.ok().and_then(|begin| *begin);

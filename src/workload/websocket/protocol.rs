@@ -1,10 +1,11 @@
 //! The messages: JSON objects in text frames, told apart by `kind`.
 
-use axum::extract::ws::Utf8Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::error::short;
 use crate::names::websocket::{Broadcast, Received, Refusal, Sent};
 
 /// Longest message of a client, in bytes: a full `say` in which every character is escaped.
@@ -21,6 +22,9 @@ const MAX_COORDINATE: f64 = 1_000.0;
 
 /// Characters of a value that are shown back.
 const SHOWN_CHARS: usize = 40;
+
+/// Characters of what the parser says: a value and the rule it breaks.
+const SHOWN_ERROR_CHARS: usize = 120;
 
 /// A message of a client.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,23 +95,28 @@ impl Message {
     /// # Errors
     /// What is wrong with it.
     pub fn read(text: &str) -> (Received, Result<Self, Refused>) {
-        let (kind, fields) = match split(text) {
+        let (name, fields) = match split(text) {
             Ok(split) => split,
             Err(refused) => return (Received::Unknown, Err(refused)),
         };
+        let kind = Received::ALL.iter().copied().find(|kind| kind.name() == name).unwrap_or(Received::Unknown);
         let message = match kind {
             Received::Join => fields_of(fields, r#"{"kind":"join","room":"lobby","name":"ann"}"#).and_then(join),
             Received::Move => fields_of(fields, r#"{"kind":"move","x":1.5,"y":-2}"#).and_then(movement),
             Received::Say => fields_of(fields, r#"{"kind":"say","text":"hello"}"#).and_then(say),
             Received::Leave => fields_of(fields, r#"{"kind":"leave"}"#).map(|Leave {}| Self::Leave),
-            Received::Unknown => Err(unknown("unknown")),
+            Received::Unknown => {
+                let detail =
+                    format!("there is no kind {:?}: write join, move, say or leave", short(&name, SHOWN_CHARS));
+                Err(Refused::new(Refusal::UnknownKind, detail))
+            }
         };
         (kind, message)
     }
 }
 
-/// The kind of a message, and its other fields.
-fn split(text: &str) -> Result<(Received, Value), Refused> {
+/// The name of a message's kind, and its other fields.
+fn split(text: &str) -> Result<(String, Value), Refused> {
     let invalid = |why: String| {
         let detail = format!("the message {why}: write for example {{\"kind\":\"leave\"}}");
         Refused::new(Refusal::InvalidJson, detail)
@@ -117,19 +126,15 @@ fn split(text: &str) -> Result<(Received, Value), Refused> {
     let Some(Value::String(kind)) = object.remove("kind") else {
         return Err(invalid("has no text \"kind\"".to_owned()));
     };
-    let known = Received::ALL.iter().find(|known| known.name() == kind && **known != Received::Unknown);
-    let known = known.ok_or_else(|| unknown(&kind))?;
-    Ok((*known, value))
-}
-
-fn unknown(kind: &str) -> Refused {
-    let detail = format!("there is no kind {:?}: write join, move, say or leave", short(kind));
-    Refused::new(Refusal::UnknownKind, detail)
+    Ok((kind, value))
 }
 
 fn fields_of<T: DeserializeOwned>(fields: Value, example: &str) -> Result<T, Refused> {
-    serde_json::from_value(fields)
-        .map_err(|error| Refused::new(Refusal::InvalidField, format!("{error}: write for example {example}")))
+    serde_json::from_value(fields).map_err(|error| {
+        // It has names and values of the client in it.
+        let why = short(&error.to_string(), SHOWN_ERROR_CHARS);
+        Refused::new(Refusal::InvalidField, format!("{why}: write for example {example}"))
+    })
 }
 
 fn join(join: Join) -> Result<Message, Refused> {
@@ -137,13 +142,15 @@ fn join(join: Join) -> Result<Message, Refused> {
     if !(1..=MAX_NAME).contains(&join.room.chars().count()) || !join.room.chars().all(plain) {
         let detail = format!(
             "room={:?} is not 1 to {MAX_NAME} letters, digits, - _ or .: write for example lobby",
-            short(&join.room)
+            short(&join.room, SHOWN_CHARS)
         );
         return Err(Refused::new(Refusal::InvalidField, detail));
     }
     if !(1..=MAX_NAME).contains(&join.name.chars().count()) || join.name.chars().any(char::is_control) {
-        let detail =
-            format!("name={:?} is not 1 to {MAX_NAME} printable characters: write for example ann", short(&join.name));
+        let detail = format!(
+            "name={:?} is not 1 to {MAX_NAME} printable characters: write for example ann",
+            short(&join.name, SHOWN_CHARS)
+        );
         return Err(Refused::new(Refusal::InvalidField, detail));
     }
     Ok(Message::Join(join))
@@ -166,13 +173,6 @@ fn say(say: Say) -> Result<Message, Refused> {
         return Err(Refused::new(Refusal::InvalidField, detail));
     }
     Ok(Message::Say(say))
-}
-
-fn short(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// What all in a room are told.

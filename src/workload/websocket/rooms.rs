@@ -63,10 +63,13 @@ impl Rooms {
     }
 
     /// Gives an event to every player of a room, also to the one who made it; returns to how many. Whose queue is full
-    /// is not in the room any more.
-    pub(super) fn broadcast(&self, name: &str, player: u64, event: &Event) -> usize {
+    /// is not in the room any more, and makes no events: none.
+    pub(super) fn broadcast(&self, name: &str, player: u64, event: &Event) -> Option<usize> {
         let mut rooms = self.lock();
-        let Some(room) = rooms.get_mut(name) else { return 0 };
+        let room = rooms.get_mut(name)?;
+        if !room.players.iter().any(|(id, _)| *id == player) {
+            return None;
+        }
         room.seq += 1;
         let (kind, text) = (event.kind().message(), event.text(room.seq, player));
         room.players.retain(|(_, mailbox)| mailbox.push(Letter { kind, text: text.clone() }));
@@ -74,7 +77,7 @@ impl Rooms {
         if room.players.is_empty() {
             rooms.remove(name);
         }
-        reached
+        Some(reached)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Room>> {

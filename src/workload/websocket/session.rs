@@ -5,18 +5,17 @@
 //! about what to keep.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 
-use super::Game;
 use super::mailbox::{Letter, Mailbox};
 use super::protocol::{self, Event, Message, Refused};
 use super::rate::Bucket;
+use super::{Game, Inner};
 use crate::names::attribute;
 use crate::names::websocket::{Fault, Received, Refusal, Sent};
-use crate::telemetry::recent::RecentTrace;
 use crate::telemetry::websocket::Active;
 
 /// A client and the room that it is in.
@@ -77,9 +76,9 @@ impl Session {
     }
 
     fn allowed(&mut self) -> Result<bool, Fault> {
-        match self.messages.take() {
+        match self.messages.take(1) {
             true => Ok(true),
-            false if self.patience.take() => Ok(false),
+            false if self.patience.take(1) => Ok(false),
             false => Err(Fault::RateLimited),
         }
     }
@@ -118,7 +117,8 @@ impl Session {
         });
         let elapsed = started.elapsed();
         websocket.processing(kind).record(elapsed.as_secs_f64());
-        self.remember(&ids, "websocket message", elapsed);
+        let Inner { recent, message_name, .. } = &*self.game.0;
+        recent.push_span(&ids, message_name, elapsed);
     }
 
     fn act(&mut self, message: Message) -> Result<Option<Event>, Refused> {
@@ -149,7 +149,9 @@ impl Session {
     fn broadcast(&self, event: &Event, message: &SpanContext) {
         let Some(place) = &self.place else { return };
         let started = Instant::now();
-        let (kind, reached) = (event.kind(), self.game.0.rooms.broadcast(&place.room, self.player, event));
+        // None when its queue was full a moment ago, and its connection ends.
+        let Some(reached) = self.game.0.rooms.broadcast(&place.room, self.player, event) else { return };
+        let kind = event.kind();
         self.game.0.instruments.websocket.broadcast(kind);
         let context = Context::map_current(|context| {
             let span = context.span();
@@ -164,24 +166,13 @@ impl Session {
             }
             span.span_context().clone()
         });
-        self.remember(&context, "websocket broadcast", started.elapsed());
+        let Inner { recent, broadcast_name, .. } = &*self.game.0;
+        recent.push_span(&context, broadcast_name, started.elapsed());
     }
 
     fn refuse(&self, refused: &Refused) {
         self.game.0.instruments.websocket.refused(refused.kind);
         self.mailbox.push(Letter { kind: Sent::Error, text: protocol::error(refused) });
-    }
-
-    fn remember(&self, ids: &SpanContext, name: &str, duration: Duration) {
-        if ids.is_valid() {
-            self.game.0.recent.push(RecentTrace {
-                trace_id: u128::from_be_bytes(ids.trace_id().to_bytes()),
-                name: name.into(),
-                duration,
-                ended: SystemTime::now(),
-                sampled: ids.is_sampled(),
-            });
-        }
     }
 }
 

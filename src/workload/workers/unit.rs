@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use opentelemetry::trace::{Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use super::task::{Malformed, Operation, Task};
 use crate::config::WorkerKind;
 use crate::names::attribute;
-use crate::telemetry::recent::{RecentTrace, RecentTraces};
+use crate::telemetry::recent::RecentTraces;
 use crate::telemetry::{Telemetry, WorkerInstruments};
 use crate::workload::CANCELLED;
 
@@ -110,17 +110,7 @@ impl Unit<'_> {
             tracing::debug!(task, operation, error_type, "a task failed");
         }
         Context::map_current(|context| {
-            let span = context.span();
-            let ids = span.span_context();
-            if ids.is_valid() {
-                self.records.recent.push(RecentTrace {
-                    trace_id: u128::from_be_bytes(ids.trace_id().to_bytes()),
-                    name: Arc::clone(&self.records.name),
-                    duration: elapsed,
-                    ended: SystemTime::now(),
-                    sampled: ids.is_sampled(),
-                });
-            }
+            self.records.recent.push_span(context.span().span_context(), &self.records.name, elapsed);
         });
         self.bound().duration.record(elapsed.as_secs_f64());
     }
