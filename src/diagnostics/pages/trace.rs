@@ -56,7 +56,7 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
                 (command(&base.pprof("", &of_span(&recorded, name, "pprof"))))
             }
         }
-        @if let Ok(spans) = Spans::of(app) {
+        @if let Ok(spans) = Spans::of(&app.sources) {
             h2 { "All spans" }
             (span_table(&spans))
         }
