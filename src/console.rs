@@ -1,7 +1,7 @@
 //! The embedded console: what the stack shows, out of this one process.
 //!
 //! - [`store`] remembers traces, exemplars and metrics within `PHASELAB_CONSOLE_BYTES`; [`feed`] brings them there;
-//! - [`pages`] is what people see, [`api`] the same for scripts, [`chart`] draws;
+//! - [`overview`] and [`histogram`] are what is found there, [`pages`] shows it to people and [`api`] to scripts;
 //! - the diagnostics server serves both under its access rules.
 //!
 //! The console is fed by the one telemetry pipeline: a tap on ended spans and picked exemplars, and the shared reader of the
@@ -9,6 +9,8 @@
 
 mod api;
 pub mod feed;
+mod histogram;
+mod overview;
 mod pages;
 pub mod store;
 
@@ -93,12 +95,15 @@ impl Console {
 
     /// What the diagnostics server serves besides its own.
     pub fn router(&self, sources: Sources) -> Router {
-        let routes: [(&str, MethodRouter<Arc<App>>); 5] = [
+        let routes: [(&str, MethodRouter<Arc<App>>); 8] = [
             ("/console", get(|| async { Redirect::temporary("/console/") })),
             ("/console/", get(pages::overview::page)),
+            ("/console/histogram", get(pages::histogram::page)),
             ("/console/console.css", get(pages::style)),
             ("/console/refresh.js", get(pages::script)),
             ("/console/api/overview", get(api::overview)),
+            ("/console/api/histogram", get(api::histogram)),
+            ("/console/api/metrics", get(api::metrics)),
         ];
         let forms: [(&str, MethodRouter<Arc<App>>); 1] =
             [("/console/scenarios/{name}", post(pages::scenarios::switch))];

@@ -169,7 +169,7 @@ fn serve(
 fn router(app: &Arc<App>) -> Router {
     let redirect = |to: &'static str| get(move || async move { Redirect::temporary(to) });
     let routes: [(&str, MethodRouter<Arc<App>>); 22] = [
-        ("/", redirect("/debug/pprof/")),
+        ("/", redirect(if app.sources.console().is_some() { "/console/" } else { "/debug/pprof/" })),
         ("/debug", redirect("/debug/pprof/")),
         ("/debug/", redirect("/debug/pprof/")),
         ("/debug/pprof", redirect("/debug/pprof/")),

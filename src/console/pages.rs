@@ -3,6 +3,9 @@
 //! Everything comes from this server and nothing stands in a page that the policy would have to allow by name: charts are
 //! SVG with classes and attributes, the style and the script are files.
 
+mod chart;
+pub(super) mod format;
+pub(super) mod histogram;
 pub(super) mod overview;
 pub(super) mod scenarios;
 
@@ -25,8 +28,10 @@ pub(super) struct Place {
 
 pub(super) const OVERVIEW: Place = Place { path: "/console/", name: "Overview" };
 
+pub(super) const HISTOGRAM: Place = Place { path: "/console/histogram", name: "Histogram" };
+
 /// In the order of the navigation.
-const PLACES: &[Place] = &[OVERVIEW];
+const PLACES: &[Place] = &[OVERVIEW, HISTOGRAM];
 
 /// A page: `place` is where it stands in the navigation; one that is `live` is refreshed in place.
 pub(super) fn page(place: Place, title: &str, live: bool, body: &Markup) -> Response {
@@ -63,6 +68,11 @@ pub(super) fn page(place: Place, title: &str, live: bool, body: &Markup) -> Resp
     // With no referrer at all, a browser would send the forms of this page from the origin "null".
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
+}
+
+/// A table that scrolls by itself where the screen is narrow.
+pub(super) fn table(caption: &str, body: &Markup) -> Markup {
+    html! { div.wide tabindex="0" role="region" aria-label=(caption) { table { caption { (caption) } (body) } } }
 }
 
 /// `/console/console.css`.

@@ -83,6 +83,7 @@ impl Store {
         spans: impl IntoIterator<Item = (u128, &'a [u8])>,
     ) {
         let mut traces = self.traces();
+        traces.names = self.names.read().bytes();
         exemplars.into_iter().for_each(|exemplar| traces.pick(exemplar));
         spans.into_iter().for_each(|(trace_id, record)| traces.add(trace_id, record));
     }
@@ -123,7 +124,9 @@ impl Store {
     /// What is kept and what is not.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let counts = self.traces().counts();
-        Counts { bytes: counts.bytes + self.names.read().bytes(), ..counts }
+        self.traces().counts()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,25 +22,25 @@ struct List {
 }
 
 /// A scenario. Values stand as they are written in a query.
-#[derive(Serialize)]
-struct Shown {
-    name: &'static str,
-    summary: &'static str,
-    state: &'static str,
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    running_since: Option<String>,
+    pub(crate) running_since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_run: Option<LastRun>,
     parameters: Vec<ShownParameter>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct LastRun {
     outcome: &'static str,
     ended: String,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct ShownParameter {
     name: &'static str,
     about: &'static str,
@@ -51,6 +51,13 @@ struct ShownParameter {
     /// Of the run, while there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
+}
+
+impl Shown {
+    /// All scenarios of a process; none where it has none.
+    pub(crate) fn all(sources: &Sources) -> Vec<Self> {
+        sources.scenarios().map(|of| of.statuses().into_iter().map(Self::from).collect()).unwrap_or_default()
+    }
 }
 
 impl From<Status> for Shown {

@@ -19,7 +19,7 @@ use crate::server::Server;
 /// A service with its private server on a free port.
 pub(crate) struct Private {
     pub(crate) server: Server,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Private {

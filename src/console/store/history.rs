@@ -35,7 +35,8 @@ struct Inner {
     bytes: usize,
     series: usize,
     left_out: u64,
-    /// When metrics were collected last.
+    /// When metrics were collected first and last.
+    first: u64,
     newest: u64,
 }
 
@@ -93,8 +94,14 @@ impl Range {
     /// columns do not change while time goes on.
     #[must_use]
     pub fn ending(end: u64, step_ns: u64, columns: usize) -> Self {
+        Self::complete(end.div_ceil(step_ns.max(1)) * step_ns, step_ns, columns)
+    }
+
+    /// The same without the last column where that is not over at `end`.
+    #[must_use]
+    pub fn complete(end: u64, step_ns: u64, columns: usize) -> Self {
         let step_ns = step_ns.max(1);
-        let end = end.div_ceil(step_ns) * step_ns;
+        let end = end / step_ns * step_ns;
         Self { from_unix_ns: end.saturating_sub(step_ns * columns as u64), step_ns, columns }
     }
 
@@ -132,6 +139,11 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    fn empty(range: Range, bounds: &[f64]) -> Self {
+        let counts = vec![vec![0; bounds.len() + 1]; range.columns];
+        Self { range, bounds: bounds.to_vec(), counts, sums: vec![0.0; range.columns] }
+    }
+
     /// The buckets of all columns together.
     #[must_use]
     pub fn total(&self) -> Vec<u64> {
@@ -162,6 +174,9 @@ impl History {
     /// Takes in what was collected at a time, in nanoseconds since the Unix epoch.
     pub fn sample(&self, metrics: &ResourceMetrics, unix_ns: u64) {
         let mut inner = self.inner();
+        if inner.newest == 0 {
+            inner.first = unix_ns;
+        }
         inner.newest = unix_ns;
         sample::sample(&mut inner, metrics, unix_ns, self.limit / 2);
         inner.forget(unix_ns.saturating_sub(WINDOW_S * SECOND));
@@ -176,6 +191,16 @@ impl History {
     #[must_use]
     pub fn newest(&self) -> u64 {
         self.inner().newest
+    }
+
+    /// The last `seconds` as one column, or less where the process is younger than that.
+    #[must_use]
+    pub fn last(&self, seconds: u64) -> Range {
+        let inner = self.inner();
+        // What the first collection found was recorded before it, in no time that is known.
+        let began = inner.first.saturating_sub(SECOND);
+        let from_unix_ns = began.max(inner.newest.saturating_sub(seconds * SECOND));
+        Range { from_unix_ns, step_ns: (inner.newest - from_unix_ns).max(1), columns: 1 }
     }
 
     /// The metrics by name.
@@ -197,12 +222,29 @@ impl History {
     pub fn distribution(&self, metric: &str, attributes: &[(String, String)], range: Range) -> Option<Distribution> {
         let inner = self.inner();
         let metric = inner.metrics.get(metric).filter(|metric| metric.kind == MetricKind::Histogram)?;
-        let mut counts = vec![vec![0; metric.bounds.len() + 1]; range.columns];
-        let mut sums = vec![0.0; range.columns];
+        let mut all = Distribution::empty(range, &metric.bounds);
         for series in metric.having(attributes) {
-            series.distribute(range, &mut counts, &mut sums);
+            series.distribute(range, &mut all.counts, &mut all.sums);
         }
-        Some(Distribution { range, bounds: metric.bounds.to_vec(), counts, sums })
+        Some(all)
+    }
+
+    /// The same for each combination of the values of these keys, empty where a series has no such attribute; in the order of
+    /// the values.
+    #[must_use]
+    pub fn grouped(&self, metric: &str, keys: &[&str], range: Range) -> Vec<(Vec<String>, Distribution)> {
+        let inner = self.inner();
+        let Some(metric) = inner.metrics.get(metric).filter(|metric| metric.kind == MetricKind::Histogram) else {
+            return Vec::new();
+        };
+        let mut groups: BTreeMap<Vec<String>, Distribution> = BTreeMap::new();
+        for (attributes, series) in &metric.series {
+            let value = |key: &&str| attributes.iter().find(|(has, _)| has == key).map(|(_, value)| value.clone());
+            let values = keys.iter().map(|key| value(key).unwrap_or_default()).collect();
+            let group = groups.entry(values).or_insert_with(|| Distribution::empty(range, &metric.bounds));
+            series.distribute(range, &mut group.counts, &mut group.sums);
+        }
+        groups.into_iter().collect()
     }
 
     /// The buckets of a histogram since the process began, and the sum of its values.
@@ -266,3 +308,6 @@ impl Metric {
         self.series.iter().filter(move |(of, _)| has(of)).map(|(_, series)| series)
     }
 }
+
+#[cfg(test)]
+mod tests;

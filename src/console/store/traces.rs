@@ -80,6 +80,8 @@ fn allocated(bytes: usize) -> usize {
 pub(super) struct Traces {
     limit: usize,
     bytes: usize,
+    /// Of the limit, what the names take.
+    pub(super) names: usize,
     pub(super) entries: HashMap<u128, Entry>,
     /// Those without an exemplar by arrival.
     plain: BTreeMap<u64, u128>,
@@ -101,6 +103,7 @@ impl Traces {
         Self {
             limit,
             bytes: 0,
+            names: 0,
             entries: HashMap::new(),
             plain: BTreeMap::new(),
             kept: BTreeMap::new(),
@@ -187,7 +190,7 @@ impl Traces {
     }
 
     fn shrink(&mut self) {
-        while self.bytes > self.limit {
+        while self.bytes + self.names > self.limit {
             let Some((_, trace_id)) = self.plain.pop_first().or_else(|| self.kept.pop_first()) else { return };
             let Some(entry) = self.entries.remove(&trace_id) else { continue };
             self.bytes -= entry.bytes();
@@ -203,7 +206,7 @@ impl Traces {
         Counts {
             traces: self.entries.len(),
             exemplars: self.exemplars.len(),
-            bytes: self.bytes,
+            bytes: self.bytes + self.names,
             bytes_limit: self.limit,
             traces_gone: self.gone,
             spans_left_out: self.left_out,

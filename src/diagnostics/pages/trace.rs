@@ -19,7 +19,7 @@ pub(in crate::diagnostics) fn trace(app: &App, headers: &HeaderMap, view: &View)
         None => found(&base, view),
         Some(why) => missing(app, &base, view, why),
     };
-    page("CPU profile of a trace", &body)
+    page(app, "CPU profile of a trace", &body)
 }
 
 fn found(base: &Base, view: &View) -> Markup {
