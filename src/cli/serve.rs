@@ -161,8 +161,9 @@ impl Private<'_> {
         let failed = |source| StartError::Setup { what: "the diagnostics server", source };
         let address = self.listener.local_addr().map_err(failed)?;
         let sources = extend(Sources::new(self.profiler));
+        let path = if sources.console().is_some() { "/console/" } else { "/debug/pprof/" };
         let diagnostics = Diagnostics::start(self.listener, config, self.to, telemetry, sources).map_err(failed)?;
-        tracing::info!(%address, url = format!("http://{address}/debug/pprof/"), "diagnostics are listening");
+        tracing::info!(%address, url = format!("http://{address}{path}"), "diagnostics are listening");
         Ok(diagnostics)
     }
 }

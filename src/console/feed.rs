@@ -16,7 +16,7 @@ use crate::telemetry::Tap;
 /// How often what waits is filed: a page that shows it is refreshed every two seconds.
 const FILED_EVERY: Duration = Duration::from_millis(100);
 
-/// How often metrics are collected.
+/// How often metrics are collected: a second, as columns are whole seconds.
 const COLLECTED_EVERY: Duration = Duration::from_secs(1);
 
 /// Records that wait: a second of 10,000 spans. Beyond it they are dropped and counted.
@@ -128,7 +128,9 @@ impl Feed {
             }
             if Instant::now() >= collect_at {
                 collect(&self.store, history, exposition);
-                collect_at = Instant::now() + COLLECTED_EVERY;
+                // In the middle of each second, so that every column of a chart has as many collections as the next.
+                let into = Duration::from_nanos((now() + COLLECTED_EVERY / 2).subsec_nanos().into());
+                collect_at = Instant::now() + COLLECTED_EVERY - into;
             }
         }
     }
@@ -140,9 +142,13 @@ impl Feed {
     }
 }
 
+/// Since the Unix epoch.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 fn collect(store: &Store, history: &History, exposition: Option<&Exposition>) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+    let now = u64::try_from(now().as_nanos()).unwrap_or(u64::MAX);
     store.expire(now);
     // Fails when the provider has been shut down, and then nothing changes any more.
     if let Some(Ok(metrics)) = exposition.map(Exposition::collect) {
@@ -175,3 +181,6 @@ impl Tap for Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

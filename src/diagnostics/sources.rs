@@ -51,7 +51,7 @@ impl Sources {
     }
 
     /// What the console serves.
-    pub(super) fn console(&self) -> Option<&Router> {
+    pub(crate) fn console(&self) -> Option<&Router> {
         self.console.as_ref()
     }
 

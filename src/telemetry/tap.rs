@@ -22,9 +22,15 @@ pub trait Tap: std::fmt::Debug + Send + Sync {
 ///
 /// One processor in place of two: for a second one the SDK would clone every span.
 #[derive(Debug)]
-pub(super) struct Tapped<P> {
-    pub(super) tap: Option<Arc<dyn Tap>>,
-    pub(super) inner: Option<P>,
+pub(crate) struct Tapped<P> {
+    tap: Option<Arc<dyn Tap>>,
+    inner: Option<P>,
+}
+
+impl<P> Tapped<P> {
+    pub(crate) fn new(tap: Option<Arc<dyn Tap>>, inner: Option<P>) -> Self {
+        Self { tap, inner }
+    }
 }
 
 impl<P: SpanProcessor> SpanProcessor for Tapped<P> {

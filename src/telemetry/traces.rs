@@ -75,7 +75,7 @@ pub(super) fn provider(
     if exporting.is_none() && tap.is_none() {
         return Ok(builder.build());
     }
-    let tapped = Tapped { tap, inner: exporting };
+    let tapped = Tapped::new(tap, exporting);
     Ok(builder.with_span_processor(exemplars.watching(tapped)).build())
 }
 

@@ -64,12 +64,12 @@ fn found(ask: &Ask, of: &Histogram) -> Markup {
                 }
             }
         }
-        figure.wide tabindex="0" {
+        figure.wide.newest tabindex="0" {
             (heatmap(of))
             figcaption {
                 span.key { "◆ exemplar: a link to its trace" } " "
                 @for (name, _) in QUANTILES { span class=(format!("key {name}")) { (name) } " " }
-                "The darker, the more, by the logarithm."
+                "The stronger the colour, the more, by the logarithm."
             }
         }
         div.columns { section { (buckets(of)) } section { (exemplars(of)) } }

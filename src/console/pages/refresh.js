@@ -26,9 +26,11 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("main");
   if (!fresh || busy(main)) return;
   const focused = place(main, document.activeElement);
+  const scrolled = [...main.querySelectorAll(".wide")].map((one) => one.scrollLeft);
   const open = [...main.querySelectorAll("details")].map((one) => one.open);
   fresh.querySelectorAll("details").forEach((one, index) => { one.open = open[index] ?? one.open; });
   main.replaceChildren(...fresh.childNodes);
+  main.querySelectorAll(".wide").forEach((one, index) => { one.scrollLeft = scrolled[index] ?? one.scrollLeft; });
   if (focused) main.querySelectorAll(focused.kind)[focused.index]?.focus({ preventScroll: true });
 }
 

@@ -10,6 +10,7 @@ fn markup_from_outside_is_text() {
     let hostile = "%3Cscript%3Ealert(1)%3C/script%3E";
     let page = private.page(&format!("/console/histogram?http.route={hostile}"), |page| page.contains("<svg"));
     assert!(!page.contains("<script>") && page.contains("%3Cscript%3E"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "it is shown as what was chosen: {page}");
 }
 
 #[test]
