@@ -95,15 +95,17 @@ impl Console {
 
     /// What the diagnostics server serves besides its own.
     pub fn router(&self, sources: Sources) -> Router {
-        let routes: [(&str, MethodRouter<Arc<App>>); 8] = [
+        let routes: [(&str, MethodRouter<Arc<App>>); 10] = [
             ("/console", get(|| async { Redirect::temporary("/console/") })),
             ("/console/", get(pages::overview::page)),
             ("/console/histogram", get(pages::histogram::page)),
+            ("/console/trace/{trace_id}", get(pages::trace::page)),
             ("/console/console.css", get(pages::style)),
             ("/console/refresh.js", get(pages::script)),
             ("/console/api/overview", get(api::overview)),
             ("/console/api/histogram", get(api::histogram)),
             ("/console/api/metrics", get(api::metrics)),
+            ("/console/api/traces/{trace_id}", get(api::trace)),
         ];
         let forms: [(&str, MethodRouter<Arc<App>>); 1] =
             [("/console/scenarios/{name}", post(pages::scenarios::switch))];

@@ -12,7 +12,7 @@
 
 mod access;
 pub(crate) mod answer;
-mod ask;
+pub(crate) mod ask;
 mod door;
 mod manners;
 pub(crate) mod pages;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
+use axum::http::Uri;
 use axum::response::Response;
 use serde::Serialize;
 
 use super::App;
 use super::histogram::{Ask, Histogram};
 use super::overview::Overview;
+use super::pages::trace::find;
 use super::store::history::Instrument;
 use crate::diagnostics::spans::json;
 use crate::http::problem::{Kind, Problem};
@@ -26,6 +28,11 @@ pub(super) async fn histogram(State(app): State<Arc<App>>, RawQuery(query): RawQ
         Problem::new(Kind::NotFound, detail)
     };
     json(&Histogram::of(&app, &ask).ok_or_else(nothing)?)
+}
+
+/// `/console/api/traces/{trace_id}`.
+pub(super) async fn trace(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    json(&find(&app, &uri)?)
 }
 
 #[derive(Serialize)]

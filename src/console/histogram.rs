@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::App;
 use super::store::Exemplar;
 use super::store::history::quantile::quantile;
-use super::store::history::{Distribution, MetricKind, Range};
+use super::store::history::{Distribution, Range};
 use crate::http::params::Params;
 use crate::http::problem::Problem;
 use crate::names::{self, HTTP_SERVER_REQUEST_DURATION, INSTRUMENTS, Kind};
@@ -48,12 +48,12 @@ pub(super) struct Histogram {
     pub(super) since_start: (Vec<u64>, f64),
     /// In the time of the columns, by their time.
     pub(super) exemplars: Vec<Exemplar>,
-    /// The attributes of all series of the metric.
+    /// The attributes of all series of the metric that have counted anything.
     #[serde(skip)]
     pub(super) series: Vec<Vec<(String, String)>>,
 }
 
-fn histograms() -> impl Iterator<Item = &'static names::Instrument> {
+pub(super) fn histograms() -> impl Iterator<Item = &'static names::Instrument> {
     INSTRUMENTS.iter().filter(|one| one.kind == Kind::Histogram)
 }
 
@@ -93,6 +93,10 @@ impl Histogram {
     pub(super) fn of(app: &App, ask: &Ask) -> Option<Self> {
         let (history, store) = (&app.console.history, &app.console.store);
         let name = ask.instrument.name;
+        let series = history.counted(name);
+        if series.is_empty() {
+            return None;
+        }
         let range = Range::ending(history.newest(), ask.time.1 * 1_000_000_000, COLUMNS);
         let over_time = history.distribution(name, &ask.attributes, range)?;
         let at = |counts: &Vec<u64>| QUANTILES.map(|(_, q)| quantile(&over_time.bounds, counts, q));
@@ -101,8 +105,6 @@ impl Histogram {
         exemplars.retain(|one| one.unix_ns > range.from_unix_ns);
         exemplars.sort_by_key(|one| one.unix_ns);
         exemplars.drain(..exemplars.len().saturating_sub(MAX_EXEMPLARS));
-        let instruments = history.instruments();
-        let of_metric = instruments.into_iter().find(|one| one.name == name && one.kind == MetricKind::Histogram);
         Some(Self {
             metric: name,
             description: ask.instrument.description,
@@ -112,7 +114,7 @@ impl Histogram {
             since_start: history.since_start(name, &ask.attributes)?,
             over_time,
             exemplars,
-            series: of_metric.map(|one| one.series).unwrap_or_default(),
+            series,
         })
     }
 

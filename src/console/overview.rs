@@ -77,7 +77,9 @@ impl Overview {
             let row = |((values, now), (_, then)): ((Vec<String>, Distribution), (Vec<String>, Distribution))| {
                 Row::new(keys.iter().copied().zip(values).collect(), &now, &then)
             };
-            now.into_iter().zip(then).map(row).take(MAX_ROWS).collect()
+            // Some series are there from the start, with nothing in them.
+            let counted = |row: &Row| row.count > 0 || row.rates.iter().any(|rate| *rate > 0.0);
+            now.into_iter().zip(then).map(row).filter(counted).take(MAX_ROWS).collect()
         };
         let http = HTTP_SERVER_REQUEST_DURATION.name;
         let mut routes = rows(http, &[attribute::HTTP_REQUEST_METHOD, attribute::HTTP_ROUTE]);

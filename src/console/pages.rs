@@ -8,6 +8,7 @@ pub(super) mod format;
 pub(super) mod histogram;
 pub(super) mod overview;
 pub(super) mod scenarios;
+pub(super) mod trace;
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;

@@ -11,8 +11,7 @@ use super::format::{clock, digits, seconds};
 use super::{HISTOGRAM, page as frame, table};
 use crate::config::percent::encode;
 use crate::console::App;
-use crate::console::histogram::{Ask, Histogram, QUANTILES, TIMES};
-use crate::console::store::history::MetricKind;
+use crate::console::histogram::{Ask, Histogram, QUANTILES, TIMES, histograms};
 use crate::console::store::history::quantile::quantile;
 use crate::http::problem::Problem;
 
@@ -26,12 +25,11 @@ pub(in crate::console) async fn page(
 ) -> Result<Response, Problem> {
     let ask = Ask::read(query.as_deref())?;
     let histogram = Histogram::of(&app, &ask);
-    let instruments = app.console.history.instruments();
-    let histograms = instruments.iter().filter(|one| one.kind == MetricKind::Histogram && !one.series.is_empty());
+    let recorded = histograms().filter(|one| !app.console.history.counted(one.name).is_empty());
     let body = html! {
         nav.choices aria-label="Instruments" {
-            @for one in histograms {
-                (choice(&one.name, one.name == ask.instrument.name, &address(&one.name, ask.time.0, &[]))) " "
+            @for one in recorded {
+                (choice(one.name, one.name == ask.instrument.name, &address(one.name, ask.time.0, &[]))) " "
             }
         }
         p.about { (ask.instrument.description) "." }

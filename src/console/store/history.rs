@@ -217,6 +217,15 @@ impl History {
         inner.metrics.iter().map(instrument).collect()
     }
 
+    /// The attributes of the series of a histogram that have counted anything; some are there from the start with 0.
+    #[must_use]
+    pub fn counted(&self, metric: &str) -> Vec<Vec<(String, String)>> {
+        let inner = self.inner();
+        let Some(metric) = inner.metrics.get(metric) else { return Vec::new() };
+        let counted = |(_, series): &(&Vec<(String, String)>, &Series)| series.cumulative().0.any(|count| count > 0);
+        metric.series.iter().filter(counted).map(|(attributes, _)| attributes.clone()).collect()
+    }
+
     /// A histogram over time, of all its series that have these attributes; `None` where there is no such histogram.
     #[must_use]
     pub fn distribution(&self, metric: &str, attributes: &[(String, String)], range: Range) -> Option<Distribution> {
