@@ -11,7 +11,7 @@ use otel_exemplars::PickedExemplar;
 
 /// Hears of telemetry on the thread that makes it: it must neither block nor take long.
 pub trait Tap: std::fmt::Debug + Send + Sync {
-    /// A sampled span has ended.
+    /// A span has ended. Spans of traces that are not sampled are not recorded, so they do not come here.
     fn ended(&self, span: &SpanData);
 
     /// An exemplar was picked; its span is marked.
@@ -41,9 +41,7 @@ impl<P: SpanProcessor> SpanProcessor for Tapped<P> {
     }
 
     fn on_end(&self, span: SpanData) {
-        if let Some(tap) = &self.tap
-            && span.span_context.is_sampled()
-        {
+        if let Some(tap) = &self.tap {
             tap.ended(&span);
         }
         if let Some(inner) = &self.inner {
