@@ -118,6 +118,9 @@ pub struct ConfigArgs {
     /// Memory for them [PHASELAB_PROFILER_BYTES, default 16777216]
     #[arg(long, value_name = "BYTES")]
     profiler_bytes: Option<String>,
+    /// Memory for what the console shows, 0 turns it off [PHASELAB_CONSOLE_BYTES, default 33554432]
+    #[arg(long, value_name = "BYTES")]
+    console_bytes: Option<String>,
     /// Where OTLP goes [OTEL_EXPORTER_OTLP_ENDPOINT, default http://localhost:4318]
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -148,6 +151,7 @@ impl ConfigArgs {
             ("PHASELAB_PROFILER_HZ", "--profiler-hz", self.profiler_hz),
             ("PHASELAB_PROFILER_WINDOW", "--profiler-window", self.profiler_window),
             ("PHASELAB_PROFILER_BYTES", "--profiler-bytes", self.profiler_bytes),
+            ("PHASELAB_CONSOLE_BYTES", "--console-bytes", self.console_bytes),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "--otlp-endpoint", self.otlp_endpoint),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "--otlp-protocol", self.otlp_protocol),
         ]

@@ -77,6 +77,8 @@ pub struct Config {
     pub tail_sampling: TailSampling,
     /// The private server; `None` where it is off.
     pub diagnostics: Option<Diagnostics>,
+    /// Memory for what the console shows, in bytes; 0 turns it off.
+    pub console_bytes: usize,
     /// What the profiler keeps without being asked.
     pub profiler: ProfilerSettings,
     /// How much a worker has to do; the service has no use for it.
@@ -151,6 +153,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         peak_trace_rate: count(reader, "PHASELAB_PEAK_TRACE_RATE", 1_000),
     };
     let diagnostics = diagnostics::diagnostics(reader);
+    let console_bytes = diagnostics::console_bytes(reader);
     let profiler = diagnostics::profiler(reader);
     let worker = worker::read(reader);
     let otel = otel::read(reader);
@@ -174,6 +177,7 @@ fn read_all(reader: &mut Reader<'_>) -> Config {
         exemplars,
         tail_sampling,
         diagnostics,
+        console_bytes,
         profiler,
         worker,
         otel,

@@ -11,17 +11,17 @@
 //! find. Nothing of it is traced.
 
 mod access;
-mod answer;
-mod ask;
+pub(crate) mod answer;
+pub(crate) mod ask;
 mod door;
 mod manners;
-mod pages;
+pub(crate) mod pages;
 mod peers;
 mod profiles;
-mod scenarios;
+pub(crate) mod scenarios;
 mod slots;
 mod sources;
-mod spans;
+pub(crate) mod spans;
 pub(crate) mod top;
 mod traces;
 
@@ -169,7 +169,7 @@ fn serve(
 fn router(app: &Arc<App>) -> Router {
     let redirect = |to: &'static str| get(move || async move { Redirect::temporary(to) });
     let routes: [(&str, MethodRouter<Arc<App>>); 22] = [
-        ("/", redirect("/debug/pprof/")),
+        ("/", redirect(if app.sources.console().is_some() { "/console/" } else { "/debug/pprof/" })),
         ("/debug", redirect("/debug/pprof/")),
         ("/debug/", redirect("/debug/pprof/")),
         ("/debug/pprof", redirect("/debug/pprof/")),
@@ -200,6 +200,9 @@ fn router(app: &Arc<App>) -> Router {
     let one = get(scenarios::show).post(scenarios::start).delete(scenarios::stop);
     let one = one.fallback(|request| method_not_allowed(request, "GET, HEAD, POST, DELETE"));
     router = router.route("/scenarios/{name}", one);
+    if let Some(console) = app.sources.console() {
+        router = router.merge(console.clone().with_state(()));
+    }
     router.fallback(not_found).layer(from_fn_with_state(Arc::clone(app), manners::manners)).with_state(Arc::clone(app))
 }
 
@@ -208,7 +211,7 @@ async fn not_found(request: Request) -> Problem {
     Problem::new(Kind::NotFound, detail)
 }
 
-async fn method_not_allowed(request: Request, allowed: &'static str) -> Response {
+pub(crate) async fn method_not_allowed(request: Request, allowed: &'static str) -> Response {
     let detail = format!("{} is not allowed at {:?}: use {allowed}", request.method(), request.uri().path());
     let mut response = Problem::new(Kind::MethodNotAllowed, detail).into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));

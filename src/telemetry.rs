@@ -4,7 +4,7 @@
 //! - [`traces`] builds the span pipeline, [`metrics`] the instruments and their one reader, [`process`] the instruments
 //!   of the process itself, [`runtime`] and [`allocator`] those of tokio and of jemalloc, [`profiler`] those of the profiler,
 //!   [`worker`] those of a worker, [`websocket`] those of the game, [`observe`] those that other rooms are asked for;
-//! - [`recent`] remembers the last requests;
+//! - [`recent`] remembers the last requests, [`tap`] lets the rooms above keep more;
 //! - [`export`] watches the exports and says once when they fail and once when they work again;
 //! - [`logs`] writes the lines;
 //! - [`guard`] stops all of it in the right order.
@@ -21,6 +21,7 @@ pub mod recent;
 pub mod resource;
 pub mod runtime;
 mod shared;
+pub mod tap;
 pub mod traces;
 pub mod websocket;
 pub mod worker;
@@ -34,6 +35,7 @@ use otel_exemplars::{Exemplars, Exposition};
 pub use export::{ExportHealth, ExportState};
 pub use guard::{Guard, Stopped};
 pub use metrics::Instruments;
+pub use tap::Tap;
 pub use worker::WorkerInstruments;
 
 use crate::config::Config;
@@ -64,12 +66,26 @@ pub struct Telemetry {
 /// # Panics
 /// Outside of a tokio runtime, which gRPC exporters need for their channel.
 pub fn start(config: &Config) -> Result<(Telemetry, Guard), StartError> {
-    let exemplars = Exemplars::builder()
+    start_with(config, None)
+}
+
+/// The same with somebody who hears of spans and exemplars.
+///
+/// # Errors
+/// As [`start`].
+///
+/// # Panics
+/// As [`start`].
+pub fn start_with(config: &Config, tap: Option<Arc<dyn Tap>>) -> Result<(Telemetry, Guard), StartError> {
+    let mut exemplars = Exemplars::builder()
         .with_enabled(config.exemplars && !config.otel.disabled)
         .with_decision_wait(config.tail_sampling.decision_wait)
-        .with_max_trace_duration(config.request_timeout)
-        .build()
-        .map_err(telemetry_error("the exemplars"))?;
+        .with_max_trace_duration(config.request_timeout);
+    if let Some(tap) = &tap {
+        let tap = Arc::clone(tap);
+        exemplars = exemplars.with_listener(move |picked| tap.picked(picked));
+    }
+    let exemplars = exemplars.build().map_err(telemetry_error("the exemplars"))?;
     let health = Arc::new(ExportHealth::new(config));
     let recent = Arc::new(RecentTraces::default());
     if config.otel.disabled {
@@ -79,7 +95,7 @@ pub fn start(config: &Config) -> Result<(Telemetry, Guard), StartError> {
         return Ok((telemetry, Guard::new(None, meters, exemplars)));
     }
     let resource = resource::resource(&config.otel);
-    let tracers = traces::provider(config, &exemplars, resource.clone(), &health)?;
+    let tracers = traces::provider(config, &exemplars, resource.clone(), &health, tap)?;
     let (meters, exposition) = metrics::provider(config, &exemplars, resource, &health)?;
     let instruments = Arc::new(Instruments::new(&exemplars, &meters));
     exemplars.register_metrics(instruments.meter());

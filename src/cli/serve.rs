@@ -19,10 +19,11 @@ use tokio::sync::oneshot;
 
 use super::{ConfigArgs, check};
 use crate::config::{self, Config, Faults, Flag, ProcessEnvironment, ProfilerSettings, Role, Rule};
+use crate::console::Console;
 use crate::diagnostics::{Diagnostics, Sources};
 use crate::error::{EXIT_FAILED, EXIT_USAGE, StartError, chain};
 use crate::http::{self, Served};
-use crate::telemetry::{self, Guard, Telemetry};
+use crate::telemetry::{self, Guard, Tap, Telemetry};
 use crate::workload::Workload;
 use crate::workload::scenarios::{Lab, Scenarios};
 
@@ -64,13 +65,20 @@ pub(super) async fn configured(
 }
 
 async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(), StartError> {
+    let console = Console::new(config);
     let Started { listener, address, signals, telemetry, guard, private, profiling: _profiling } =
-        Started::new(config, ignored, broken).await?;
+        Started::new(config, ignored, broken, console.as_ref().map(Console::tap)).await?;
+    let filing = console.as_ref().map(|console| console.start(&telemetry)).transpose();
+    let filing = filing.map_err(|source| StartError::Setup { what: "the console's thread", source })?;
     let workload = Workload::new(config, &telemetry.instruments);
     let lab = Lab::new(workload.clone(), &telemetry.instruments);
     let scenarios = Scenarios::new(lab, &telemetry.instruments, Handle::current());
-    let with_scenarios = |sources: Sources| sources.with_scenarios(scenarios.clone());
-    let diagnostics = private.map(|private| private.start(config, &telemetry, with_scenarios)).transpose()?;
+    let extend = |sources: Sources| {
+        let sources = sources.with_scenarios(scenarios.clone());
+        let pages = console.as_ref().map(|console| console.router(sources.clone()));
+        pages.into_iter().fold(sources, Sources::with_console)
+    };
+    let diagnostics = private.map(|private| private.start(config, &telemetry, extend)).transpose()?;
     tracing::info!(%address, url = format!("http://{address}/"), "listening");
 
     let stopping = async {
@@ -82,6 +90,7 @@ async fn serve(config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(),
     scenarios.closed().await;
     warn_cut(served, config);
     stop(diagnostics, guard, config.shutdown_timeout).await;
+    drop(filing);
     Ok(())
 }
 
@@ -99,13 +108,18 @@ pub(super) struct Started<'a> {
 
 impl<'a> Started<'a> {
     /// Binds both addresses, then starts telemetry and profiler, and says what of the configuration does not hold.
-    pub(super) async fn new(config: &'a Config, ignored: &Faults, broken: &[Rule]) -> Result<Self, StartError> {
+    pub(super) async fn new(
+        config: &'a Config,
+        ignored: &Faults,
+        broken: &[Rule],
+        tap: Option<Arc<dyn Tap>>,
+    ) -> Result<Self, StartError> {
         let listen = |source| StartError::Listen { variable: "PHASELAB_LISTEN", address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let private = config.diagnostics.as_ref().map(|to| Ok((bind_private(to.listen)?, to))).transpose()?;
         let signals = Signals::new().map_err(|source| StartError::Setup { what: "the signal handlers", source })?;
-        let (telemetry, guard) = telemetry::start(config)?;
+        let (telemetry, guard) = telemetry::start_with(config, tap)?;
         telemetry::logs::install(config, telemetry.tracer.clone())?;
         raise_descriptor_limit();
         let (private, profiling) = private
@@ -147,8 +161,9 @@ impl Private<'_> {
         let failed = |source| StartError::Setup { what: "the diagnostics server", source };
         let address = self.listener.local_addr().map_err(failed)?;
         let sources = extend(Sources::new(self.profiler));
+        let path = if sources.console().is_some() { "/console/" } else { "/debug/pprof/" };
         let diagnostics = Diagnostics::start(self.listener, config, self.to, telemetry, sources).map_err(failed)?;
-        tracing::info!(%address, url = format!("http://{address}/debug/pprof/"), "diagnostics are listening");
+        tracing::info!(%address, url = format!("http://{address}{path}"), "diagnostics are listening");
         Ok(diagnostics)
     }
 }

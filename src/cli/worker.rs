@@ -58,7 +58,7 @@ pub async fn run(args: WorkerArgs) -> ExitCode {
 
 async fn work(kind: WorkerKind, config: &Config, ignored: &Faults, broken: &[Rule]) -> Result<(), StartError> {
     let Started { listener, address, signals, telemetry, guard, private, profiling: _profiling } =
-        Started::new(config, ignored, broken).await?;
+        Started::new(config, ignored, broken, None).await?;
     // The diagnostics start it otherwise. Without jemalloc there is nothing to count.
     let _sampling = private.is_none().then(|| span_profiler::heap::start().ok());
     let diagnostics = private.map(|private| private.start(config, &telemetry, |sources| sources)).transpose()?;

@@ -1,4 +1,5 @@
-//! The private server and the profiler behind it (`PHASELAB_DIAGNOSTICS_*`, `PHASELAB_PROFILER_*`).
+//! The private server, its console and the profiler behind it (`PHASELAB_DIAGNOSTICS_*`, `PHASELAB_CONSOLE_BYTES`,
+//! `PHASELAB_PROFILER_*`).
 
 mod token;
 
@@ -117,6 +118,18 @@ pub fn client_token(env: &dyn Environment, file: Option<Flag>) -> Result<Option<
     let token = token::read(&mut reader);
     let faults = reader.into_faults();
     if faults.0.is_empty() { Ok(token) } else { Err(faults) }
+}
+
+pub(super) fn console_bytes(reader: &mut Reader<'_>) -> usize {
+    reader.strict(
+        "PHASELAB_CONSOLE_BYTES",
+        32 << 20,
+        (
+            "is neither 0 nor a whole number from 1048576 to 1073741824",
+            "write a number of bytes, for example 33554432, or 0 for no console",
+        ),
+        |text| text.parse().ok().filter(|bytes| *bytes == 0 || (1 << 20..=1 << 30).contains(bytes)),
+    )
 }
 
 pub(super) fn profiler(reader: &mut Reader<'_>) -> ProfilerSettings {

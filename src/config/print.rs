@@ -59,6 +59,7 @@ fn diagnostics(config: &Config, line: &mut impl FnMut(&str, &str)) {
             line("PHASELAB_DIAGNOSTICS_PEERS", &peers);
         }
     }
+    line("PHASELAB_CONSOLE_BYTES", &config.console_bytes.to_string());
     line("PHASELAB_PROFILER_HZ", &config.profiler.hz.to_string());
     line("PHASELAB_PROFILER_WINDOW", &format(config.profiler.window));
     line("PHASELAB_PROFILER_BYTES", &config.profiler.bytes.to_string());

@@ -290,6 +290,7 @@ fn all_faults_of_diagnostics_are_reported_at_once_and_tokens_are_not_shown() {
         ("PHASELAB_DIAGNOSTICS_PEERS", "lab"),
         ("PHASELAB_PROFILER_HZ", "1000"),
         ("PHASELAB_PROFILER_WINDOW", "10"),
+        ("PHASELAB_CONSOLE_BYTES", "1000"),
         ("PHASELAB_PROFILER_BYTES", "1000"),
     ];
     let text = read(&variables).unwrap_err().to_string();

@@ -21,7 +21,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// How a body looks to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// A file of this name.
     File(&'static str, &'static str),
     /// Text.
@@ -53,7 +53,7 @@ impl Form {
     }
 
     /// An answer of this form.
-    pub(super) fn with(self, body: impl Into<Body>) -> Response {
+    pub(crate) fn with(self, body: impl Into<Body>) -> Response {
         let mut response = Response::new(body.into());
         let content_type = match self {
             Self::File(..) => "application/octet-stream",

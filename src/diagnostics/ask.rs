@@ -199,7 +199,7 @@ fn contradictions(params: &mut Params<'_>, ask: &Ask, known: &[&str]) {
 ///
 /// # Errors
 /// The refusal.
-pub(super) fn trace_id_of_path(text: &str) -> Result<u128, Problem> {
+pub(crate) fn trace_id_of_path(text: &str) -> Result<u128, Problem> {
     trace_id(text).ok_or_else(|| {
         Problem::parameters(vec![ParameterFault {
             parameter: "trace_id".to_owned(),

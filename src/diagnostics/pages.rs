@@ -66,7 +66,7 @@ fn since(app: &App) -> String {
 }
 
 /// The frame of every page.
-fn page(title: &str, body: &Markup) -> Markup {
+fn page(app: &App, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -80,7 +80,10 @@ fn page(title: &str, body: &Markup) -> Markup {
             }
             body {
                 header {
-                    nav aria-label="Pages" { a href="/debug/pprof/" { "Profiles" } " " a href="/debug/spans" { "Spans" } }
+                    nav aria-label="Pages" {
+                        @if app.sources.console().is_some() { a href="/console/" { "Console" } " " }
+                        a href="/debug/pprof/" { "Profiles" } " " a href="/debug/spans" { "Spans" }
+                    }
                 }
                 main { h1 { (title) } (body) }
             }
@@ -156,7 +159,7 @@ pub(super) fn index(app: &App, headers: &HeaderMap) -> Markup {
             @for (name, about) in PARAMETERS { dt { code { (name) } } dd { (about) } }
         }
     };
-    page("/debug/pprof/", &body)
+    page(app, "/debug/pprof/", &body)
 }
 
 const PARAMETERS: [(&str, &str); 9] = [
@@ -195,7 +198,7 @@ pub(super) fn spans(app: &App, headers: &HeaderMap, spans: &Spans) -> Markup {
             a href="/debug/spans?format=json" { "JSON" } ", or with Go's tools:" }
         (command(&base.pprof("-tags ", &format!("/debug/pprof/{recorded}"))))
     };
-    page("Spans by CPU time", &body)
+    page(app, "Spans by CPU time", &body)
 }
 
 fn span_table(spans: &Spans) -> Markup {

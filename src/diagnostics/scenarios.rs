@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::App;
+use super::{App, Sources};
 use crate::http::params::Params;
 use crate::http::problem::{Kind, Problem};
 use crate::workload::scenarios::{ALL, Parameter, Refused, Scenario, Scenarios, Status, Unit, Values};
@@ -22,25 +22,25 @@ struct List {
 }
 
 /// A scenario. Values stand as they are written in a query.
-#[derive(Serialize)]
-struct Shown {
-    name: &'static str,
-    summary: &'static str,
-    state: &'static str,
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    running_since: Option<String>,
+    pub(crate) running_since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_run: Option<LastRun>,
     parameters: Vec<ShownParameter>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct LastRun {
     outcome: &'static str,
     ended: String,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct ShownParameter {
     name: &'static str,
     about: &'static str,
@@ -51,6 +51,13 @@ struct ShownParameter {
     /// Of the run, while there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
+}
+
+impl Shown {
+    /// All scenarios of a process; none where it has none.
+    pub(crate) fn all(sources: &Sources) -> Vec<Self> {
+        sources.scenarios().map(|of| of.statuses().into_iter().map(Self::from).collect()).unwrap_or_default()
+    }
 }
 
 impl From<Status> for Shown {
@@ -85,7 +92,7 @@ fn time(time: SystemTime) -> String {
 /// `GET /scenarios`.
 pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     values(&[], query.as_deref())?;
-    Ok(Json(List { scenarios: of(&app)?.statuses().into_iter().map(Shown::from).collect() }).into_response())
+    Ok(Json(List { scenarios: of(&app.sources)?.statuses().into_iter().map(Shown::from).collect() }).into_response())
 }
 
 /// `GET /scenarios/{name}`.
@@ -95,7 +102,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     values(&[], query.as_deref())?;
-    let status = of(&app)?.status(&name).ok_or_else(|| unknown(&name))?;
+    let status = of(&app.sources)?.status(&name).ok_or_else(|| unknown(&name))?;
     Ok(Json(Shown::from(status)).into_response())
 }
 
@@ -106,9 +113,6 @@ pub(super) async fn start(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, Problem> {
-    let scenarios = of(&app)?;
-    let scenario = find(&name)?;
-    let values = values(scenario.parameters, query.as_deref())?;
     // Parameters in a body would be ignored, and the scenario would not be the one that was asked for.
     if !body.is_end_stream() {
         let detail = format!(
@@ -116,14 +120,25 @@ pub(super) async fn start(
         );
         return Err(Problem::new(Kind::InvalidParameter, detail));
     }
-    let status = scenarios.start(scenario, values).map_err(|refused| match refused {
+    let status = start_with(&app.sources, &name, query.as_deref())?;
+    Ok((StatusCode::ACCEPTED, Json(Shown::from(status))).into_response())
+}
+
+/// Starts a scenario with the parameters of a query.
+///
+/// # Errors
+/// What is wrong with them, or why it does not start.
+pub(crate) fn start_with(sources: &Sources, name: &str, query: Option<&str>) -> Result<Status, Problem> {
+    let scenarios = of(sources)?;
+    let scenario = find(name)?;
+    let values = values(scenario.parameters, query)?;
+    scenarios.start(scenario, values).map_err(|refused| match refused {
         Refused::Running => {
             let detail = format!("{name} is running: stop it first with DELETE /scenarios/{name}, or wait for its end");
             Problem::new(Kind::ScenarioRunning, detail)
         }
         Refused::Closed => Problem::new(Kind::NotReady, "the service is stopping"),
-    })?;
-    Ok((StatusCode::ACCEPTED, Json(Shown::from(status))).into_response())
+    })
 }
 
 /// `DELETE /scenarios/{name}`: stops it, and answers when it is undone. One that does not run is left alone.
@@ -133,12 +148,19 @@ pub(super) async fn stop(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     values(&[], query.as_deref())?;
-    let status = of(&app)?.stop(&name).await.ok_or_else(|| unknown(&name))?;
-    Ok(Json(Shown::from(status)).into_response())
+    Ok(Json(Shown::from(stopped(&app.sources, &name).await?)).into_response())
 }
 
-fn of(app: &App) -> Result<&Scenarios, Problem> {
-    app.sources.scenarios().ok_or_else(|| Problem::new(Kind::NotSupported, "this process has no scenarios"))
+/// Stops a scenario, and returns when it is undone.
+///
+/// # Errors
+/// When there is no such scenario.
+pub(crate) async fn stopped(sources: &Sources, name: &str) -> Result<Status, Problem> {
+    of(sources)?.stop(name).await.ok_or_else(|| unknown(name))
+}
+
+fn of(sources: &Sources) -> Result<&Scenarios, Problem> {
+    sources.scenarios().ok_or_else(|| Problem::new(Kind::NotSupported, "this process has no scenarios"))
 }
 
 fn find(name: &str) -> Result<&'static Scenario, Problem> {

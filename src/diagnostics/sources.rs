@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use span_profiler::execution::Recording;
 use span_profiler::heap::{self, Heap};
 use span_profiler::tasks::{self, TaskDump};
@@ -25,6 +26,8 @@ pub struct Sources {
     heap: Result<Heap, Arc<str>>,
     /// None where this process has none.
     scenarios: Option<Scenarios>,
+    /// What the console serves; none where it is off.
+    console: Option<Router>,
 }
 
 impl Sources {
@@ -32,7 +35,7 @@ impl Sources {
     #[must_use]
     pub fn new(profiler: Result<Profiler, Arc<str>>) -> Self {
         let heap = heap::start().map_err(|error| Arc::from(chain(&error)));
-        Self { profiler, heap, scenarios: None }
+        Self { profiler, heap, scenarios: None, console: None }
     }
 
     /// Lets clients start and stop scenarios.
@@ -41,8 +44,19 @@ impl Sources {
         Self { scenarios: Some(scenarios), ..self }
     }
 
+    /// Serves the console's pages too, under the same rules.
+    #[must_use]
+    pub fn with_console(self, console: Router) -> Self {
+        Self { console: Some(console), ..self }
+    }
+
+    /// What the console serves.
+    pub(crate) fn console(&self) -> Option<&Router> {
+        self.console.as_ref()
+    }
+
     /// The scenarios of this process.
-    pub(super) fn scenarios(&self) -> Option<&Scenarios> {
+    pub(crate) fn scenarios(&self) -> Option<&Scenarios> {
         self.scenarios.as_ref()
     }
 

@@ -12,46 +12,47 @@ use super::App;
 use super::answer::Form;
 use super::ask::{self, Ask, Format};
 use super::pages;
+use super::sources::Sources;
 use crate::config::duration;
 use crate::http::problem::{Kind, ParameterFault, Problem};
 
 /// The table.
 #[derive(Debug, Serialize)]
-pub(super) struct Spans {
+pub(crate) struct Spans {
     /// Samples per second of CPU time.
-    pub(super) hz: u32,
+    pub(crate) hz: u32,
     /// How far back the table reaches, in seconds.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     /// Samples of all spans.
-    pub(super) samples: u64,
+    pub(crate) samples: u64,
     /// CPU time of all spans, in seconds.
-    pub(super) cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     /// Memory of the recorder and its limit, in bytes.
-    pub(super) bytes: usize,
-    pub(super) bytes_limit: usize,
+    pub(crate) bytes: usize,
+    pub(crate) bytes_limit: usize,
     /// Most first.
-    pub(super) spans: Vec<SpanRow>,
+    pub(crate) spans: Vec<SpanRow>,
     /// The recorder's window, as the value of a parameter.
     #[serde(skip)]
-    pub(super) since: String,
+    pub(crate) since: String,
 }
 
 /// One name.
 #[derive(Debug, Serialize)]
-pub(super) struct SpanRow {
+pub(crate) struct SpanRow {
     /// Empty outside of any span.
-    pub(super) name: String,
-    pub(super) samples: u64,
-    pub(super) cpu_seconds: f64,
+    pub(crate) name: String,
+    pub(crate) samples: u64,
+    pub(crate) cpu_seconds: f64,
     /// Of the CPU time of all spans, from 0 to 1.
-    pub(super) share: f64,
+    pub(crate) share: f64,
 }
 
 impl Spans {
     /// What the recorder has now.
-    pub(super) fn of(app: &App) -> Result<Self, Problem> {
-        let state = app.sources.recorder()?;
-        let rows = app.sources.spans();
+    pub(crate) fn of(sources: &Sources) -> Result<Self, Problem> {
+        let state = sources.recorder()?;
+        let rows = sources.spans();
         let total: Duration = rows.iter().map(|row| row.cpu).sum();
         let share = |cpu: Duration| if total.is_zero() { 0.0 } else { cpu.as_secs_f64() / total.as_secs_f64() };
         Ok(Self {
@@ -83,8 +84,8 @@ pub(super) async fn spans(
 ) -> Result<Response, Problem> {
     let ask = Ask::read(query.as_deref(), ask::PAGE)?;
     match ask.format {
-        Format::Html => Ok(Form::Html.with(pages::spans(&app, &headers, &Spans::of(&app)?).into_string())),
-        Format::Json => json(&Spans::of(&app)?),
+        Format::Html => Ok(Form::Html.with(pages::spans(&app, &headers, &Spans::of(&app.sources)?).into_string())),
+        Format::Json => json(&Spans::of(&app.sources)?),
         _ => Err(Problem::parameters(vec![ParameterFault {
             parameter: "format".to_owned(),
             value: ask.format.name().to_owned(),
@@ -94,7 +95,7 @@ pub(super) async fn spans(
 }
 
 /// A document as an answer.
-pub(super) fn json(document: &impl Serialize) -> Result<Response, Problem> {
+pub(crate) fn json(document: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(document)
         .map_err(|_| Problem::new(Kind::EncodingError, "the answer could not be encoded: please report it"))?;
     Ok(Form::Json.with(body))

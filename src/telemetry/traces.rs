@@ -13,16 +13,18 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 
 use super::export::{ExportHealth, Signal, Watched};
+use super::tap::{Tap, Tapped};
 use super::telemetry_error;
 use crate::config::{Compression, Config, Export, Protocol, Sampler, span_export_timeout};
 use crate::error::StartError;
 
-/// Builds the tracer provider; without an exporter its spans still carry ids.
+/// Builds the tracer provider; without an exporter its spans still carry ids, and a tap still hears of them.
 pub(super) fn provider(
     config: &Config,
     exemplars: &Exemplars,
     resource: Resource,
     health: &Arc<ExportHealth>,
+    tap: Option<Arc<dyn Tap>>,
 ) -> Result<SdkTracerProvider, StartError> {
     let otel = &config.otel;
     let limits = SpanLimits {
@@ -32,10 +34,11 @@ pub(super) fn provider(
         max_attributes_per_event: otel.limits.attributes_per_event,
         max_attributes_per_link: otel.limits.attributes_per_link,
     };
-    let mut builder = SdkTracerProvider::builder()
+    let builder = SdkTracerProvider::builder()
         .with_resource(resource)
         .with_sampler(sampler(otel.sampler))
         .with_span_limits(limits);
+    let mut exporting = None;
     if let Some(export) = &otel.traces {
         let failed = telemetry_error("the span exporter");
         // The SDK's batch thread knows no limit of its own, so the exporter keeps the shorter of the two.
@@ -67,9 +70,13 @@ pub(super) fn provider(
             .with_scheduled_delay(otel.batch.schedule_delay)
             .build();
         let watched = Watched::new(exporter, Signal::Traces, health);
-        builder = builder.with_span_processor(exemplars.watching(BatchSpanProcessor::new(watched, batch)));
+        exporting = Some(BatchSpanProcessor::new(watched, batch));
     }
-    Ok(builder.build())
+    if exporting.is_none() && tap.is_none() {
+        return Ok(builder.build());
+    }
+    let tapped = Tapped::new(tap, exporting);
+    Ok(builder.with_span_processor(exemplars.watching(tapped)).build())
 }
 
 fn sampler(sampler: Sampler) -> SdkSampler {

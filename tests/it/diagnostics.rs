@@ -17,13 +17,13 @@ use crate::client::{Answer, PATIENCE, send};
 use crate::server::Server;
 
 /// A service with its private server on a free port.
-struct Private {
-    server: Server,
-    address: SocketAddr,
+pub(crate) struct Private {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
 }
 
 impl Private {
-    fn start(variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
         let mut all = vec![("PHASELAB_DIAGNOSTICS_LISTEN", "127.0.0.1:0"), ("PHASELAB_DIAGNOSTICS_PEERS", "none")];
         all.extend(variables);
         let server = Server::start(&all);
@@ -37,11 +37,11 @@ impl Private {
         send_to(self.address, method, path, headers)
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         Answer::read(&mut self.send(method, path, headers))
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[])
     }
 

@@ -6,6 +6,7 @@ mod client;
 mod server;
 
 mod config;
+mod console;
 mod diagnostics;
 mod health;
 mod input;

@@ -10,6 +10,7 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 
 use crate::acknowledge::Settlement;
 use crate::exemplar::{Exemplar, SpanKey};
+use crate::listener::{Listener, PickedExemplar};
 use crate::meter::ExemplarMeter;
 use crate::outbox::Outbox;
 use crate::processor::RemoteTraces;
@@ -123,6 +124,11 @@ impl Hub {
                 Entry::Full => return self.counters.dropped(DropReason::WaitingRoomFull, 1),
             }
             self.counters.picked();
+            if let Some(Listener(listener)) = &self.settings.listener {
+                let Exemplar { value, time, trace_id, span_id } = exemplar;
+                let (metric, attributes) = (&*series.metric, &*series.attributes);
+                listener(&PickedExemplar { metric, attributes, value, time, trace_id, span_id });
+            }
         });
     }
 

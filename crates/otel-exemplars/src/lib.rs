@@ -9,6 +9,7 @@
 //! - [`ExemplarMeter`] makes the instruments: [`Histogram`], [`Counter`] and their bound forms;
 //! - [`Exemplars::span_processor`] and the span exporters acknowledge; [`ExemplarMetricExporter`] carries;
 //! - [`Exposition`] writes `/metrics` from the same reader;
+//! - [a listener](ExemplarsBuilder::with_listener) hears of each exemplar at once;
 //! - [`Stats`] accounts for every exemplar: `offered = shipped + dropped + waiting`.
 //!
 //! # How an exemplar comes to leave
@@ -52,6 +53,7 @@ mod histogram;
 mod hub;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod inject;
+mod listener;
 mod meter;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod metric_exporter;
@@ -70,6 +72,7 @@ pub use counter::{BoundCounter, Counter};
 pub use exposition::Page;
 pub use histogram::{BoundHistogram, Histogram};
 pub use hub::{Exemplars, MARK};
+pub use listener::PickedExemplar;
 pub use meter::{CounterBuilder, ExemplarMeter, HistogramBuilder};
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub use metric_exporter::ExemplarMetricExporter;

@@ -38,12 +38,23 @@ impl Exposition {
     ///
     /// The reader's, when it belongs to no meter provider.
     pub fn render(&self, accept: Option<&str>) -> Result<Page, OTelSdkError> {
-        self.exemplars.0.advance_by_scrape();
-        let mut metrics = ResourceMetrics::default();
-        self.reader.collect(&mut metrics)?;
+        let metrics = self.collect()?;
         let registry = self.exemplars.0.registry.read();
         let format = exposition::negotiate(accept);
         Ok(Page { content_type: format.content_type(), body: exposition::write(format, &metrics, &*registry) })
+    }
+
+    /// Collects what a page would be written from, for who keeps metrics inside the process. Where no metric exporter
+    /// opens the exemplars' windows, this does as a scrape would.
+    ///
+    /// # Errors
+    ///
+    /// The reader's, when it belongs to no meter provider.
+    pub fn collect(&self) -> Result<ResourceMetrics, OTelSdkError> {
+        self.exemplars.0.advance_by_scrape();
+        let mut metrics = ResourceMetrics::default();
+        self.reader.collect(&mut metrics)?;
+        Ok(metrics)
     }
 }
 

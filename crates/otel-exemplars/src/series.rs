@@ -52,6 +52,8 @@ pub(crate) struct Series {
     first: Block,
     /// Further buckets, ascending; the very last bound is infinite.
     further: Box<[Block]>,
+    /// The name of the metric.
+    pub(crate) metric: Box<str>,
     /// Sorted by key, each key once.
     pub(crate) attributes: Vec<KeyValue>,
     /// The newest acknowledged exemplar of each bucket, for `/metrics`; empty until there is one.
@@ -59,11 +61,11 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    fn new(attributes: Vec<KeyValue>, bounds: &[f64]) -> Self {
+    fn new(metric: &str, attributes: Vec<KeyValue>, bounds: &[f64]) -> Self {
         let block = |number: usize| Block::new(&bounds[number * BLOCK..]);
         // There is one bucket more than there are bounds, so the last block is never empty.
         let further = (1..=bounds.len() / BLOCK).map(block).collect();
-        Self { first: block(0), further, attributes, exposed: Mutex::new(Vec::new()) }
+        Self { first: block(0), further, metric: metric.into(), attributes, exposed: Mutex::new(Vec::new()) }
     }
 
     /// The slot of the bucket in which the SDK counts `value`: bounds are inclusive upper ones.
@@ -178,7 +180,7 @@ impl Registry {
         if *count >= self.max_series {
             return None;
         }
-        let series = Arc::new(Series::new(attributes.clone(), bounds));
+        let series = Arc::new(Series::new(metric, attributes.clone(), bounds));
         of_metric.widest = of_metric.widest.max(attributes.len());
         of_metric.series.insert(attributes, Arc::clone(&series));
         *count += 1;
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_value_on_a_bound_belongs_to_the_bucket_below_it_as_in_the_sdk() {
-        let series = Series::new(vec![], &[1.0, 5.0]);
+        let series = Series::new("m", vec![], &[1.0, 5.0]);
         assert_eq!([0.0, 1.0, 1.1, 5.0, 9.0].map(|value| series.bucket(value)), [0, 0, 1, 1, 2]);
     }
 
@@ -210,7 +212,7 @@ mod tests {
     fn each_bucket_has_a_slot_of_its_own_however_many_there_are() {
         for count in [0_u32, 1, 14, 15, 16, 17, 31, 32, 33, 100] {
             let bounds: Vec<f64> = (1..=count).map(f64::from).collect();
-            let series = Series::new(vec![], &bounds);
+            let series = Series::new("m", vec![], &bounds);
             let values = || (0..=count).map(|bucket| f64::from(bucket) + 0.5);
             let buckets: Vec<usize> = values().map(|value| series.bucket(value)).collect();
             assert!(buckets.iter().copied().eq(0..=count as usize), "{count} bounds: {buckets:?}");
@@ -249,7 +251,7 @@ mod tests {
 
     #[test]
     fn metrics_shows_the_newest_exemplar_of_a_bucket_until_it_is_old() {
-        let series = Series::new(vec![], &[1.0, 5.0]);
+        let series = Series::new("m", vec![], &[1.0, 5.0]);
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         series.expose(exemplar(4.0, start));
         series.expose(exemplar(0.5, start + Duration::from_secs(1)));

@@ -1,8 +1,10 @@
 //! What a process decides about its exemplars, and the rules between those decisions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::Exemplars;
+use crate::listener::{Listener, PickedExemplar};
 
 /// The margin between the latest acknowledgement and the tail sampler's decision, for what the collector's own
 /// pipeline and its clock take.
@@ -32,6 +34,7 @@ pub struct ExemplarsBuilder {
     pub(crate) max_series: usize,
     pub(crate) max_waiting: usize,
     pub(crate) remote_parents: RemoteParents,
+    pub(crate) listener: Option<Listener>,
 }
 
 impl Default for ExemplarsBuilder {
@@ -44,6 +47,7 @@ impl Default for ExemplarsBuilder {
             max_series: 2_000,
             max_waiting: 4_096,
             remote_parents: RemoteParents::default(),
+            listener: None,
         }
     }
 }
@@ -101,6 +105,16 @@ impl ExemplarsBuilder {
     #[must_use]
     pub fn with_remote_parents(mut self, remote_parents: RemoteParents) -> Self {
         self.remote_parents = remote_parents;
+        self
+    }
+
+    /// Calls `listener` with each exemplar as it is picked: its span is marked by then and mostly still open. For a store
+    /// inside the process, which is to acknowledge by itself: it sees the span end, with its mark. Default: none.
+    ///
+    /// It is called on the thread that records, about once per bucket and window: it must not block, record or panic.
+    #[must_use]
+    pub fn with_listener(mut self, listener: impl Fn(&PickedExemplar<'_>) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Listener(Arc::new(listener)));
         self
     }
 

@@ -19,7 +19,7 @@ pub(in crate::diagnostics) fn trace(app: &App, headers: &HeaderMap, view: &View)
         None => found(&base, view),
         Some(why) => missing(app, &base, view, why),
     };
-    page("CPU profile of a trace", &body)
+    page(app, "CPU profile of a trace", &body)
 }
 
 fn found(base: &Base, view: &View) -> Markup {
@@ -56,7 +56,7 @@ fn missing(app: &App, base: &Base, view: &View, why: &Why) -> Markup {
                 (command(&base.pprof("", &of_span(&recorded, name, "pprof"))))
             }
         }
-        @if let Ok(spans) = Spans::of(app) {
+        @if let Ok(spans) = Spans::of(&app.sources) {
             h2 { "All spans" }
             (span_table(&spans))
         }

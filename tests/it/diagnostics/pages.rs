@@ -55,11 +55,13 @@ fn every_path_answers() {
             assert!(answer.header("content-security-policy").unwrap().contains("default-src 'none'"), "{path}");
         }
     }
-    for path in ["/", "/debug", "/debug/", "/debug/pprof", "/debug/traces/"] {
+    for path in ["/debug", "/debug/", "/debug/pprof", "/debug/traces/"] {
         let answer = private.get(path);
         assert_eq!(answer.status, 307, "{path}");
         assert!(answer.header("location").unwrap().starts_with("/debug/"), "{path}");
     }
+    assert_eq!(private.get("/").header("location"), Some("/console/"));
+    assert!(private.get("/debug/pprof/").body.contains("href=\"/console/\""));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What telemetry costs per request: the release build of the service, on loopback, under a closed loop of 16
-//! connections, three ways: telemetry off, the SDK alone, the SDK with exemplars. Every trace is sampled and exported
+//! connections, five ways: telemetry off, the SDK alone, the SDK with exemplars, the same with the diagnostics server and
+//! its recorder, and with the console at which nobody looks. Every trace is sampled and exported
 //! over gRPC to a real collector, which runs on the same machine and throws everything away.
 //!
 //! `make stack` once, for the collector, then `cargo bench -p xtask --bench requests -- --rounds 5 --seconds 6`
@@ -52,25 +53,35 @@ pub(crate) enum Mode {
     Sdk,
     /// Spans and metrics with exemplars.
     Exemplars,
+    /// The same with the diagnostics server, its recorder on.
+    Diagnostics,
+    /// The same with the console, which fills while nobody looks.
+    Console,
 }
 
 impl Mode {
-    const ALL: [Self; 3] = [Self::Off, Self::Sdk, Self::Exemplars];
+    const ALL: [Self; 5] = [Self::Off, Self::Sdk, Self::Exemplars, Self::Diagnostics, Self::Console];
 
     fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Sdk => "SDK",
             Self::Exemplars => "SDK + exemplars",
+            Self::Diagnostics => "+ diagnostics",
+            Self::Console => "+ console",
         }
     }
 
-    /// The variable that sets it, on top of the defaults, which are the last mode.
-    fn variable(self) -> Option<(&'static str, &'static str)> {
+    /// The variables that set it.
+    fn variables(self) -> &'static [(&'static str, &'static str)] {
+        const NO_DIAGNOSTICS: (&str, &str) = ("PHASELAB_DIAGNOSTICS_LISTEN", "off");
+        const DIAGNOSTICS: (&str, &str) = ("PHASELAB_DIAGNOSTICS_LISTEN", "127.0.0.1:0");
         match self {
-            Self::Off => Some(("OTEL_SDK_DISABLED", "true")),
-            Self::Sdk => Some(("PHASELAB_EXEMPLARS", "off")),
-            Self::Exemplars => None,
+            Self::Off => &[NO_DIAGNOSTICS, ("OTEL_SDK_DISABLED", "true")],
+            Self::Sdk => &[NO_DIAGNOSTICS, ("PHASELAB_EXEMPLARS", "off")],
+            Self::Exemplars => &[NO_DIAGNOSTICS],
+            Self::Diagnostics => &[DIAGNOSTICS, ("PHASELAB_CONSOLE_BYTES", "0")],
+            Self::Console => &[DIAGNOSTICS],
         }
     }
 }

@@ -138,12 +138,11 @@ impl Service {
         command
             .arg("serve")
             .env("PHASELAB_LISTEN", address.to_string())
-            .env("PHASELAB_DIAGNOSTICS_LISTEN", "off")
             .env("PHASELAB_DATABASE", files.join("bench.db"))
             .env("PHASELAB_LOG", "info")
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", collector.ports.otlp_grpc))
-            .envs(mode.variable());
+            .envs(mode.variables().iter().copied());
         let ready = format!("http://{address}/readyz");
         let program = Program::start("the service", command, files.join("service.log"), &ready)?;
         Ok(Self { program, address })

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as tests")]
 
 mod context;
+mod listener;
 mod points;
 mod promise;
 mod rig;

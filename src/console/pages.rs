@@ -1,0 +1,93 @@
+//! What people see: pages that need no script, and are refreshed in place by a small one where there is.
+//!
+//! Everything comes from this server and nothing stands in a page that the policy would have to allow by name: charts are
+//! SVG with classes and attributes, the style and the script are files.
+
+mod chart;
+pub(super) mod format;
+pub(super) mod histogram;
+pub(super) mod overview;
+pub(super) mod scenarios;
+pub(super) mod trace;
+
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use maud::{DOCTYPE, Markup, html};
+
+use crate::diagnostics::answer::Form;
+
+/// Like that of the other pages, and more: a script of ours, which asks this server, and forms to it.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
+                      frame-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'self'";
+
+/// A page in the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    path: &'static str,
+    name: &'static str,
+}
+
+pub(super) const OVERVIEW: Place = Place { path: "/console/", name: "Overview" };
+
+pub(super) const HISTOGRAM: Place = Place { path: "/console/histogram", name: "Histogram" };
+
+/// In the order of the navigation.
+const PLACES: &[Place] = &[OVERVIEW, HISTOGRAM];
+
+/// A page: `place` is where it stands in the navigation; one that is `live` is refreshed in place.
+pub(super) fn page(place: Place, title: &str, live: bool, body: &Markup) -> Response {
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · phaselab" }
+                link rel="stylesheet" href="/debug/style.css";
+                link rel="stylesheet" href="/console/console.css";
+                link rel="icon" href="data:,";
+                @if live { script src="/console/refresh.js" defer {} }
+            }
+            body.console {
+                a.skip href="#main" { "Skip to the page" }
+                header {
+                    nav aria-label="Pages" {
+                        @for one in PLACES {
+                            a href=(one.path) aria-current=[(*one == place).then_some("page")] { (one.name) } " "
+                        }
+                        a href="/debug/pprof/" { "Files" }
+                    }
+                }
+                main id="main" { h1 { (title) } (body) }
+            }
+        }
+    };
+    let mut response = Form::Html.with(markup.into_string());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    // With no referrer at all, a browser would send the forms of this page from the origin "null".
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// A table that scrolls by itself where the screen is narrow.
+pub(super) fn table(caption: &str, body: &Markup) -> Markup {
+    html! { div.wide tabindex="0" role="region" aria-label=(caption) { table { caption { (caption) } (body) } } }
+}
+
+/// `/console/console.css`.
+pub(super) async fn style() -> Response {
+    file(include_str!("pages/console.css"), "text/css; charset=utf-8")
+}
+
+/// `/console/refresh.js`.
+pub(super) async fn script() -> Response {
+    file(include_str!("pages/refresh.js"), "text/javascript; charset=utf-8")
+}
+
+fn file(text: &'static str, content_type: &'static str) -> Response {
+    let mut response = Form::Text.with(text);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
