@@ -128,8 +128,8 @@ fn missing(trace_id: &str, counts: &Counts) -> Markup {
         ul {
             li { "It was not sampled. Then no span of it was recorded anywhere." }
             li { "It is still running: a span is known when it has ended. Reload this page in a moment." }
-            li { "It had to make room: " (counts.traces_gone) " traces have gone from here, and "
-                (counts.traces) " are kept. Those that an exemplar names go last; " code { "PHASELAB_CONSOLE_BYTES" } " gives more room." }
+            @if counts.traces_gone > 0 { li { "It had to make room: " (counts.traces_gone) " traces have gone from here, and "
+                (counts.traces) " are kept. Those that an exemplar names go last; " code { "PHASELAB_CONSOLE_BYTES" } " gives more room." } }
             li { "Another process has it: a worker, or the service before it was started again. "
                 a href=(format!("/debug/traces/{trace_id}")) { "The profile of this trace" } " is asked for there too." }
         }

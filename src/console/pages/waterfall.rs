@@ -117,37 +117,38 @@ fn details(view: &View, row: &Row) -> Markup {
     let critical: u64 = row.critical.iter().map(|(from, to)| to - from).sum();
     let profile = format!("/debug/pprof/profile?trace_id={}&span_id={:016x}&format=svg", view.trace_id, span.span_id);
     html! {
-        div.more {
-            p.actions {
-                @if row.activity.sampled { a href=(profile) { "CPU profile of this span" } " " }
-                a href=(format!("/console/search?{}", like(&span.name, span.duration_ns))) { "Find like this one" }
-            }
-            dl {
-                @if span.name != short(&span.name) { dt { "Name" } dd { (span.name) } }
-                @for one in view.exemplars_of(span.span_id) { dt { "Exemplar of" } dd { (measured(one)) ": " strong { (value(one)) } } }
-                @if let Status::Error(why) = &span.status { dt { "Error" } dd.bad { @if why.is_empty() { "without a description" } @else { (why) } } }
-                dt { "Started" } dd { (offset(span.start_unix_ns.saturating_sub(view.start_unix_ns))) " after the trace did" }
-                dt { "Took" } dd { (duration(span.duration_ns)) ", of which itself " (duration(row.self_ns))
-                    @if critical > 0 { " and on the critical path " (duration(critical)) } }
-                @if let Some(busy) = row.activity.busy_ns { dt { "Busy" } dd { (duration(busy)) @if row.activity.sampled { " by CPU samples" } } }
-                @if let Some(idle) = row.activity.idle_ns { dt { "Idle" } dd { (duration(idle)) @if row.activity.sampled { " of its own time, about" } } }
-                dt { "Kind" } dd { (kind(span.kind)) @if span.status == Status::Ok { ", ended well" } }
-                dt { "Id" } dd { code { (format!("{:016x}", span.span_id)) }
-                    @if let Some(parent) = span.parent_id {
-                        ", parent " code { (format!("{parent:016x}")) } @if span.remote_parent { " in another process" }
-                    } }
-                @for link in &span.links { dt { "Link" } dd {
-                    @let id = format!("{:032x}", link.trace_id);
-                    @if row.kept_links.contains(&link.trace_id) {
-                        a href=(format!("/console/trace/{id}#span-{:016x}", link.span_id)) { code { (id) } }
-                    } @else { code { (id) } ", which is not kept here" }
-                } }
-            }
-            @if !span.attributes.is_empty() { (listed("Attributes", &span.attributes)) }
-            @if !span.events.is_empty() { (events(span)) }
-            @if span.left_out > 0 { p.about { (span.left_out) " attributes, events and links were left out by a limit." } }
-        }
-    }
+           div.more {
+               p.actions {
+                   @if row.activity.sampled { a href=(profile) { "CPU profile of this span" } " " }
+                   a href=(format!("/console/search?{}", like(&span.name, span.duration_ns))) { "Find like this one" }
+               }
+               dl {
+                   @if span.name != short(&span.name) { dt { "Name" } dd { (span.name) } }
+                   @for one in view.exemplars_of(span.span_id) { dt { "Exemplar of" } dd { (measured(one)) ": " strong { (value(one)) } } }
+                   @if let Status::Error(why) = &span.status { dt { "Error" } dd.bad { @if why.is_empty() { "without a description" } @else { (why) } } }
+                   dt { "Started" } dd {
+    @match span.start_unix_ns.saturating_sub(view.start_unix_ns) { 0 => "with the trace", after => { (offset(after)) " after the trace did" } } }
+                   dt { "Took" } dd { (duration(span.duration_ns)) ", of which itself " (duration(row.self_ns))
+                       @if critical > 0 { " and on the critical path " (duration(critical)) } }
+                   @if let Some(busy) = row.activity.busy_ns { dt { "Busy" } dd { @if row.activity.sampled { "about " } (duration(busy)) @if row.activity.sampled { ", by CPU samples in it" } } }
+                   @if let Some(idle) = row.activity.idle_ns { dt { "Idle" } dd { @if row.activity.sampled { "about " } (duration(idle)) @if row.activity.sampled { " of its own time" } } }
+                   dt { "Kind" } dd { (kind(span.kind)) @if span.status == Status::Ok { ", ended well" } }
+                   dt { "Id" } dd { code { (format!("{:016x}", span.span_id)) }
+                       @if let Some(parent) = span.parent_id {
+                           ", parent " code { (format!("{parent:016x}")) } @if span.remote_parent { " in another process" }
+                       } }
+                   @for link in &span.links { dt { "Link" } dd {
+                       @let id = format!("{:032x}", link.trace_id);
+                       @if row.kept_links.contains(&link.trace_id) {
+                           a href=(format!("/console/trace/{id}#span-{:016x}", link.span_id)) { code { (id) } }
+                       } @else { code { (id) } ", which is not kept here" }
+                   } }
+               }
+               @if !span.attributes.is_empty() { (listed("Attributes", &span.attributes)) }
+               @if !span.events.is_empty() { (events(span)) }
+               @if span.left_out > 0 { p.about { (span.left_out) " attributes, events and links were left out by a limit." } }
+           }
+       }
 }
 
 fn events(span: &Span) -> Markup {
