@@ -1,18 +1,21 @@
 //! The embedded console: what the stack shows, out of this one process.
 //!
 //! - [`store`] remembers traces, exemplars and metrics within `PHASELAB_CONSOLE_BYTES`; [`feed`] brings them there;
-//! - [`overview`] and [`histogram`] are what is found there, [`pages`] shows it to people and [`api`] to scripts;
+//! - [`overview`], [`histogram`], [`trace`] and [`search`] are what is found there, [`pages`] shows it to people and [`api`] to scripts;
 //! - the diagnostics server serves both under its access rules.
 //!
 //! The console is fed by the one telemetry pipeline: a tap on ended spans and picked exemplars, and the shared reader of the
 //! metrics. It acknowledges exemplars by itself (see [`store`]), so it needs no collector.
 
 mod api;
+mod blocking;
 pub mod feed;
 mod histogram;
 mod overview;
 mod pages;
+mod search;
 pub mod store;
+mod trace;
 
 use std::io;
 use std::sync::Arc;
@@ -95,17 +98,19 @@ impl Console {
 
     /// What the diagnostics server serves besides its own.
     pub fn router(&self, sources: Sources) -> Router {
-        let routes: [(&str, MethodRouter<Arc<App>>); 10] = [
+        let routes: [(&str, MethodRouter<Arc<App>>); 12] = [
             ("/console", get(|| async { Redirect::temporary("/console/") })),
             ("/console/", get(pages::overview::page)),
             ("/console/histogram", get(pages::histogram::page)),
-            ("/console/trace/{trace_id}", get(pages::trace::page)),
             ("/console/console.css", get(pages::style)),
             ("/console/refresh.js", get(pages::script)),
             ("/console/api/overview", get(api::overview)),
             ("/console/api/histogram", get(api::histogram)),
             ("/console/api/metrics", get(api::metrics)),
-            ("/console/api/traces/{trace_id}", get(api::trace)),
+            ("/console/trace/{id}", get(pages::trace::page)),
+            ("/console/search", get(pages::search::page)),
+            ("/console/api/trace/{id}", get(api::trace)),
+            ("/console/api/search", get(api::search)),
         ];
         let forms: [(&str, MethodRouter<Arc<App>>); 1] =
             [("/console/scenarios/{name}", post(pages::scenarios::switch))];

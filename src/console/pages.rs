@@ -8,7 +8,9 @@ pub(super) mod format;
 pub(super) mod histogram;
 pub(super) mod overview;
 pub(super) mod scenarios;
+pub(super) mod search;
 pub(super) mod trace;
+mod waterfall;
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
@@ -31,8 +33,13 @@ pub(super) const OVERVIEW: Place = Place { path: "/console/", name: "Overview" }
 
 pub(super) const HISTOGRAM: Place = Place { path: "/console/histogram", name: "Histogram" };
 
+pub(super) const SEARCH: Place = Place { path: "/console/search", name: "Search" };
+
+/// Not in the navigation: one comes here from an exemplar or a search.
+pub(super) const TRACE: Place = Place { path: "/console/trace/", name: "Trace" };
+
 /// In the order of the navigation.
-const PLACES: &[Place] = &[OVERVIEW, HISTOGRAM];
+const PLACES: &[Place] = &[OVERVIEW, HISTOGRAM, SEARCH];
 
 /// A page: `place` is where it stands in the navigation; one that is `live` is refreshed in place.
 pub(super) fn page(place: Place, title: &str, live: bool, body: &Markup) -> Response {

@@ -105,13 +105,19 @@ impl Store {
         Some(Trace { trace_id, spans, spans_left_out: entry.spans_left_out, exemplars })
     }
 
-    /// The traces that a query finds, those that came last first. Reads every span: some ten milliseconds with a full
+    /// The traces that a query finds. Reads every span: some ten milliseconds with a full
     /// store, so ask on a thread that may block.
     #[must_use]
     pub fn search(&self, query: &Query) -> Vec<Found> {
         let traces = self.traces();
         let table = self.names.read();
-        traces.newest().filter_map(|(id, entry)| query.found(id, entry, &table)).take(query.limit).collect()
+        query.first(traces.newest().filter_map(|(id, entry)| query.found(id, entry, &table)))
+    }
+
+    /// Whether anything of a trace is here.
+    #[must_use]
+    pub fn has(&self, trace_id: u128) -> bool {
+        self.traces().entries.contains_key(&trace_id)
     }
 
     /// The exemplars of a metric, of all its series that have these attributes, in the order in which they came.

@@ -209,7 +209,8 @@ pub(crate) fn trace_id_of_path(text: &str) -> Result<u128, Problem> {
     })
 }
 
-fn trace_id(text: &str) -> Option<u128> {
+/// 32 hexadecimal digits that are not all zero.
+pub(crate) fn trace_id(text: &str) -> Option<u128> {
     hex(text, 32)
 }
 

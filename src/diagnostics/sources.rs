@@ -93,7 +93,7 @@ impl Sources {
     }
 
     /// CPU time of one trace by span, most first.
-    pub(super) fn spans_of(&self, trace_id: u128) -> Vec<TraceSpan> {
+    pub(crate) fn spans_of(&self, trace_id: u128) -> Vec<TraceSpan> {
         self.profiler.as_ref().map(|profiler| profiler.spans_of(trace_id)).unwrap_or_default()
     }
 

@@ -5,6 +5,8 @@
 mod bounds;
 mod histogram;
 mod overview;
+mod search;
+mod trace;
 
 use std::time::Instant;
 

@@ -41,6 +41,31 @@ pub(in crate::console) fn clock(unix_ns: u64) -> String {
     text.get(11..19).unwrap_or_default().to_owned()
 }
 
+/// Nanoseconds as a duration with three digits.
+pub(in crate::console) fn duration(nanos: u64) -> String {
+    seconds(nanos as f64 / 1e9)
+}
+
+/// The same of a time after something: a small one is 0, as its unit would say nothing.
+pub(in crate::console) fn offset(nanos: u64) -> String {
+    if nanos < 10 { "0".to_owned() } else { duration(nanos) }
+}
+
+/// Date and time of day with milliseconds, in UTC.
+pub(in crate::console) fn date(unix_ns: u64) -> String {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(unix_ns);
+    humantime::format_rfc3339_millis(time).to_string().replace('T', " ").replace('Z', "")
+}
+
+/// The beginning of a text, so that one line can hold it.
+pub(in crate::console) fn short(text: &str) -> String {
+    const CHARS: usize = 80;
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +82,7 @@ mod tests {
             ("123".to_owned(), "0".to_owned(), "5.1\u{a0}%".to_owned())
         );
         assert_eq!(clock(1_700_000_000_999_999_999), "22:13:20");
+        assert_eq!(date(1_700_000_000_999_999_999), "2023-11-14 22:13:20.999");
+        assert_eq!(short(&"ä".repeat(81)), "ä".repeat(80) + "…");
     }
 }

@@ -118,7 +118,8 @@ fn choice(text: &str, chosen: bool, address: &str) -> Markup {
     html! { a href=(address) aria-current=[chosen.then_some("true")] { (text) } }
 }
 
-fn address(metric: &str, time: &str, attributes: &[(String, String)]) -> String {
+/// Where a histogram is shown.
+pub(super) fn address(metric: &str, time: &str, attributes: &[(String, String)]) -> String {
     let mut address = format!("/console/histogram?metric={}&time={time}", encode(metric));
     for (key, value) in attributes {
         address.push_str(&format!("&{}={}", encode(key), encode(value)));

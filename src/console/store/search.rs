@@ -1,5 +1,6 @@
 //! Which traces somebody looks for.
 
+use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
@@ -12,6 +13,8 @@ use super::traces::Entry;
 /// for. The duration is that span's where a name or an attribute is asked for, and the whole trace's otherwise.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
+    /// This trace only.
+    pub trace_id: Option<u128>,
     /// The name of a span.
     pub name: Option<String>,
     /// Attributes of a span, by key and value as text.
@@ -26,7 +29,9 @@ pub struct Query {
     pub started: Option<RangeInclusive<u64>>,
     /// Only traces that an exemplar names.
     pub exemplar: bool,
-    /// How many traces, the newest first.
+    /// The slowest ones first, by the duration that is asked about, in place of the newest.
+    pub slowest: bool,
+    /// How many traces.
     pub limit: usize,
 }
 
@@ -51,19 +56,48 @@ pub struct Found {
     /// The span that has what was asked for, the slowest of them.
     #[serde(serialize_with = "super::span::span_id")]
     pub span_id: u64,
+    /// Its name.
+    pub span_name: String,
+    /// Its duration, in nanoseconds.
+    pub span_duration_ns: u64,
 }
 
 impl Query {
+    /// The first ones of what was found, which comes from the newest to the oldest.
+    pub(super) fn first(&self, found: impl Iterator<Item = Found>) -> Vec<Found> {
+        if !self.slowest {
+            return found.take(self.limit).collect();
+        }
+        let duration = |found: &Found| if self.of_span() { found.span_duration_ns } else { found.duration_ns };
+        let mut first = Vec::new();
+        for one in found {
+            first.push(one);
+            // So that they never take more than twice the memory of what is answered.
+            if first.len() > 2 * self.limit {
+                first.sort_by_key(|found| Reverse(duration(found)));
+                first.truncate(self.limit);
+            }
+        }
+        first.sort_by_key(|found| Reverse(duration(found)));
+        first.truncate(self.limit);
+        first
+    }
+
+    /// Whether the duration is that of a span.
+    fn of_span(&self) -> bool {
+        self.name.is_some() || !self.attributes.is_empty()
+    }
+
     fn duration(&self, nanos: u64) -> bool {
         self.min_duration_ns.is_none_or(|min| nanos >= min) && self.max_duration_ns.is_none_or(|max| nanos <= max)
     }
 
     /// What is told of a trace, if it has what is asked for.
     pub(super) fn found(&self, trace_id: u128, entry: &Entry, table: &Table) -> Option<Found> {
-        if self.exemplar && entry.exemplars.is_empty() {
+        if self.exemplar && entry.exemplars.is_empty() || self.trace_id.is_some_and(|asked| asked != trace_id) {
             return None;
         }
-        let of_span = self.name.is_some() || !self.attributes.is_empty();
+        let of_span = self.of_span();
         let (mut first, mut best) = (None::<Head<'_>>, None::<Head<'_>>);
         let (mut end, mut spans, mut error) = (0, 0, false);
         for record in entry.records() {
@@ -95,6 +129,8 @@ impl Query {
             error,
             exemplar: !entry.exemplars.is_empty(),
             span_id: best.span_id,
+            span_name: best.name.to_owned(),
+            span_duration_ns: best.duration,
         })
     }
 

@@ -35,6 +35,20 @@ pub struct Span {
     pub left_out: u64,
 }
 
+impl Span {
+    /// When it ended, in nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.start_unix_ns.saturating_add(self.duration_ns)
+    }
+
+    /// Whether it ended with an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        matches!(self.status, Status::Error(_))
+    }
+}
+
 /// What a span says of its place between processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -249,6 +249,16 @@ fn a_search_finds_what_was_asked_for_and_the_newest_first() {
     assert_eq!(found(&Query { attributes: attribute("route", "/"), ..slow.clone() }), [], "of the span");
     assert_eq!(found(&Query { max_duration_ns: Some(9_999_999), ..all.clone() }), [5]);
     assert_eq!(found(&Query { started: Some(START + 20..=START + 30), ..all.clone() }), [3, 2]);
+    assert_eq!(found(&Query { trace_id: Some(3), ..all.clone() }), [3]);
+    assert_eq!(found(&Query { slowest: true, ..all.clone() }), [4, 3, 2, 1, 5], "by the whole trace");
+    assert_eq!(
+        found(&Query { slowest: true, limit: 2, ..all.clone() }),
+        [4, 3],
+        "and not the first ones that were found"
+    );
+    let of_span = Query { slowest: true, attributes: attribute("route", "/"), limit: 1, ..all.clone() };
+    assert_eq!(found(&of_span), [4], "by the span");
+    assert!(store.has(4) && !store.has(6));
     let one = &store.search(&Query { attributes: attribute("n", "2"), ..all })[0];
     let expected = Found {
         trace_id: 2,
@@ -259,6 +269,8 @@ fn a_search_finds_what_was_asked_for_and_the_newest_first() {
         error: true,
         exemplar: false,
         span_id: 21,
+        span_name: "work".to_owned(),
+        span_duration_ns: 2_000_000,
     };
     assert_eq!(*one, expected);
 }
