@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Private;
 use crate::client::PATIENCE;
 
-/// Long enough for a leak at the highest rate to reach its end, and for a loop that spins to show.
+/// Long enough for a leak at the highest rate to reach its end, for a loop that spins to show, and for a start to be over.
 const SETTLED: Duration = Duration::from_secs(2);
 
 const MIB: f64 = 1_048_576.0;
@@ -23,6 +23,20 @@ const MOVED: [(&str, f64); 4] = [
 fn each_leak_moves_its_own_metric_and_gives_it_back() {
     let private = Private::start(&[]);
     private.server.get("/api/work");
+    // The first requests, also the first one for the metrics, make what stays; and readings are shared for a moment.
+    let heap = || {
+        std::thread::sleep(SETTLED);
+        private.value(&["app_heap_alloc_bytes"])
+    };
+    let (started, mut before) = (Instant::now(), 0.0);
+    loop {
+        let now = heap();
+        if f64::abs(now - before) < MIB {
+            break;
+        }
+        before = now;
+        assert!(started.elapsed() < PATIENCE, "the heap does not settle: {now}");
+    }
     for (scenario, moved, amount) in [
         ("task-leak?rate=1000&limit=500", "tokio_tasks_alive", 500.0),
         ("memory-leak?rate=64&limit=32", "app_heap_alloc_bytes", 32.0 * MIB),

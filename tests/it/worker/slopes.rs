@@ -54,7 +54,8 @@ fn tasks_and_memory_grow_with_the_bad_one_and_not_with_the_other() {
     });
     let [bad, optimized] = looks;
     println!("{} and {} looks", bad.len(), optimized.len());
-    for (what, name, least) in [(1, "tasks alive", 0.9), (2, "bytes in use", 13_000.0)] {
+    // A task is left behind with its text of some 14 kB, of which the sampled heap profile is no part.
+    for (what, name, least) in [(1, "tasks alive", 0.9), (2, "bytes in use", 7_000.0)] {
         let ((bad, bad_error), (good, good_error)) = (slope(&bad, what), slope(&optimized, what));
         println!("{name} per task: bad {bad:.3} ± {bad_error:.3}, optimized {good:.3} ± {good_error:.3}");
         assert!(bad - 3.0 * bad_error > least, "{name}: {bad} ± {bad_error}");
