@@ -93,10 +93,10 @@ fn check_report(what: &str, (code, report): &(i32, Value)) {
 }
 
 /// Pushed and scraped, the service's series have the same names. What only one side can have is left
-/// out: what Prometheus says about a scrape and about a target, and what the collector derives from spans.
+/// out: what Prometheus says about a scrape, a target and an alert, and what the collector derives from spans.
 fn check_names(lab: &Lab, scraper: &Scraper) {
     let own = |name: &String| {
-        let foreign = ["up", "target_info", "traces_span_metrics_calls_total"];
+        let foreign = ["up", "target_info", "ALERTS", "ALERTS_FOR_STATE", "traces_span_metrics_calls_total"];
         !foreign.contains(&name.as_str())
             && !name.starts_with("scrape_")
             && !name.starts_with("traces_span_metrics_duration_seconds_")
