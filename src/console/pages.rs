@@ -17,6 +17,8 @@ use axum::response::Response;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::diagnostics::answer::Form;
+use crate::diagnostics::pages::head;
+pub(super) use crate::diagnostics::pages::table;
 
 /// Like that of the other pages, and more: a script of ours, which asks this server, and forms to it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
@@ -46,16 +48,10 @@ pub(super) fn page(place: Place, title: &str, live: bool, body: &Markup) -> Resp
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · phaselab" }
-                link rel="stylesheet" href="/debug/style.css";
+            (head(&format!("{title} · phaselab"), &html! {
                 link rel="stylesheet" href="/console/console.css";
-                link rel="icon" href="data:,";
                 @if live { script src="/console/refresh.js" defer {} }
-            }
+            }))
             body.console {
                 a.skip href="#main" { "Skip to the page" }
                 header {
@@ -76,11 +72,6 @@ pub(super) fn page(place: Place, title: &str, live: bool, body: &Markup) -> Resp
     // With no referrer at all, a browser would send the forms of this page from the origin "null".
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
-}
-
-/// A table that scrolls by itself where the screen is narrow.
-pub(super) fn table(caption: &str, body: &Markup) -> Markup {
-    html! { div.wide tabindex="0" role="region" aria-label=(caption) { table { caption { (caption) } (body) } } }
 }
 
 /// `/console/console.css`.

@@ -65,19 +65,27 @@ fn since(app: &App) -> String {
     app.sources.recorder().map(|recorder| duration::format(recorder.window)).unwrap_or_default()
 }
 
+/// The head of a page, with what else belongs there.
+pub(crate) fn head(title: &str, more: &Markup) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (title) }
+            link rel="stylesheet" href="/debug/style.css";
+            link rel="icon" href="data:,";
+            (more)
+        }
+    }
+}
+
 /// The frame of every page.
 fn page(app: &App, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · phaselab diagnostics" }
-                link rel="stylesheet" href="/debug/style.css";
-                link rel="icon" href="data:,";
-            }
+            (head(&format!("{title} · phaselab diagnostics"), &html! {}))
             body {
                 header {
                     nav aria-label="Pages" {
@@ -97,7 +105,7 @@ fn command(text: &str) -> Markup {
 }
 
 /// A table that scrolls by itself where the screen is narrow.
-fn table(caption: &str, body: &Markup) -> Markup {
+pub(crate) fn table(caption: &str, body: &Markup) -> Markup {
     html! { div.wide tabindex="0" role="region" aria-label=(caption) { table { caption { (caption) } (body) } } }
 }
 
