@@ -43,7 +43,7 @@ pub enum StartError {
     Subscriber(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The beginning of a value that a refusal repeats, and a mark where more was.
+/// The beginning of a text that is shown again, such as a value in a refusal, and a mark where more was.
 #[must_use]
 pub fn short(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {

@@ -59,11 +59,7 @@ pub(in crate::console) fn date(unix_ns: u64) -> String {
 
 /// The beginning of a text, so that one line can hold it.
 pub(in crate::console) fn short(text: &str) -> String {
-    const CHARS: usize = 80;
-    match text.char_indices().nth(CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    crate::error::short(text, 80)
 }
 
 #[cfg(test)]
